@@ -1,0 +1,3 @@
+"""Teach a language model by correcting it."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,104 @@
+"""Every error the studio raises on purpose, as one tree.
+
+    StudioError
+    ├── RequestError          the request was wrong (exit status 2)
+    │   ├── InvalidInput          a value can't be used as given
+    │   ├── NotFound              no such project, message, run, adapter or model
+    │   ├── ImportRejected        a file has bad rows; carries them
+    │   ├── Busy                  it can be done, but not while something else runs
+    │   └── WorkspaceInUse        another process owns the workspace
+    └── WorkError             the work itself failed (exit status 1)
+        ├── ModelUnavailable      weights can't be found, fetched or read
+        ├── AdapterRejected       an adapter's files failed a check
+        ├── DiskFull              no space left to save
+        ├── StoreBroken           the database can't be opened or migrated
+        ├── RunFailed             a training run ended without an adapter
+        └── Cancelled             the user asked to stop
+
+A message says what happened; `hint` says what to do. Both are plain sentences that an expert can read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class StudioError(Exception):
+    """Base of every error raised on purpose."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class RequestError(StudioError):
+    """The request was wrong; nothing was changed."""
+
+    exit_status = 2
+
+
+class InvalidInput(RequestError):
+    """A value can't be used as given."""
+
+
+class NotFound(RequestError):
+    """No such project, message, run, adapter or model."""
+
+
+@dataclass(frozen=True)
+class RowError:
+    """One bad row of an imported file."""
+
+    row: int
+    """1-based position of the row in the file (for JSON Lines: the line number)."""
+    reason: str
+
+
+class ImportRejected(RequestError):
+    """A file has bad rows; nothing was imported."""
+
+    def __init__(self, message: str, rows: tuple[RowError, ...], hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.rows = rows
+
+
+class Busy(RequestError):
+    """It can be done, but not while something else runs."""
+
+
+class WorkspaceInUse(RequestError):
+    """Another process owns the workspace."""
+
+
+class WorkError(StudioError):
+    """The work itself failed."""
+
+
+class ModelUnavailable(WorkError):
+    """Weights can't be found, fetched or read."""
+
+
+class AdapterRejected(WorkError):
+    """An adapter's files failed a check; the live adapter stays."""
+
+
+class DiskFull(WorkError):
+    """No space left to save."""
+
+
+class StoreBroken(WorkError):
+    """The database can't be opened or migrated."""
+
+
+class RunFailed(WorkError):
+    """A training run ended without an adapter."""
+
+
+class Cancelled(WorkError):
+    """The user asked to stop."""
