@@ -1,0 +1,166 @@
+"""Composition in one place: what every use case is handed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from studio.errors import Busy, ModelUnavailable, StudioError, WorkError
+from studio.model.catalogue import ModelEntry, resolve
+from studio.model.engine import EchoEngine, Engine, EngineState
+from studio.model.probe import Compute, compute, probe
+from studio.model.pull import identity_of, locate, pull
+from studio.settings import Settings
+from studio.store import Store
+from studio.workspace import Workspace, read_json, write_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Studio:
+    """The open workspace and the model that answers."""
+
+    settings: Settings
+    workspace: Workspace
+    store: Store
+    state: EngineState = field(default_factory=EngineState)
+    """Where loading the model stands."""
+    checking: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Evaluations under way: adapter id → (done, total). For display only."""
+    closing: threading.Event = field(default_factory=threading.Event)
+    cancel_loading: threading.Event = field(default_factory=threading.Event)
+    _engine: Engine | None = None
+    _loading: threading.Lock = field(default_factory=threading.Lock)
+    _model_path: Path | None = None
+    _compute: Compute | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The model in use: the setting, unless another was chosen in the app."""
+        chosen = read_json(self.workspace.root / "model.json") or {}
+        default = Settings.__dataclass_fields__["model"].default
+        return str(chosen.get("model") or default) if self.settings.model == default else self.settings.model
+
+    @property
+    def engine(self) -> Engine:
+        """Raises:
+        Busy: the model is still loading.
+        ModelUnavailable: loading failed, or was never started.
+        """
+        if self._engine is not None:
+            return self._engine
+        if self.state.name == "loading":
+            raise Busy("The model is still loading.", self.state.detail or "It takes a few seconds.")
+        if isinstance(self.state.error, StudioError):
+            raise self.state.error
+        raise ModelUnavailable("No model is loaded.", "Choose one under Model.")
+
+    @property
+    def is_ready(self) -> bool:
+        return self._engine is not None
+
+    @property
+    def model_path(self) -> Path:
+        if self._model_path is None:
+            raise ModelUnavailable("No model is loaded.", "Choose one under Model.")
+        return self._model_path
+
+    @property
+    def compute(self) -> Compute:
+        if self._compute is None:
+            self._compute = compute(probe(), self.settings.dtype)
+        return self._compute
+
+    def load_engine(self, progress: Callable[[str, int, int], None] | None = None) -> Engine:
+        """Fetch the model if need be, load it, and answer with it from now on.
+
+        Raises:
+            StudioError: it can't be had; the engine in use before stays.
+        """
+        with self._loading:
+            self.cancel_loading.clear()
+            self.state = EngineState("loading", "Loading the model …")
+
+            def report(stage: str, done: int, total: int) -> None:
+                self.state = EngineState("loading", stage, done, total)
+                if progress:
+                    progress(stage, done, total)
+
+            try:
+                self._engine = self._build(report)
+            except StudioError as error:
+                self.state = EngineState("ready" if self._engine else "failed", str(error), error=error)
+                raise
+            except Exception as error:
+                log.exception("The model could not be loaded")
+                failure = ModelUnavailable(f"The model can't be loaded: {error}.", "See the log.")
+                self.state = EngineState("ready" if self._engine else "failed", str(failure), error=failure)
+                raise failure from error
+            self.state = EngineState("ready")
+            return self._engine
+
+    def _build(self, report: Callable[[str, int, int], None]) -> Engine:
+        if self.settings.engine == "echo":
+            self._model_path = self.workspace.models
+            return EchoEngine()
+        entry = resolve(self.model_name)
+        path = self.fetch(entry, report)
+        report("Loading the model …", 0, 0)
+        from studio.model.hf_engine import HFEngine
+
+        identity = identity_of(path, self.settings.precision)
+        engine = HFEngine(path, identity, device=self.compute.device, dtype=self.compute.dtype)
+        self._model_path = path
+        return engine
+
+    def fetch(self, entry: ModelEntry, report: Callable[[str, int, int], None]) -> Path:
+        """The folder of a model, downloaded first if it isn't in the workspace."""
+        found = locate(entry, self.workspace.models)
+        return found or pull(
+            entry,
+            self.workspace.models,
+            offline=self.settings.offline,
+            hub_url=self.settings.hub_url,
+            index_url=self.settings.index_url,
+            progress=report,
+            cancelled=self.cancel_loading.is_set,
+        )
+
+    def choose_model(self, name: str, progress: Callable[[str, int, int], None] | None = None) -> Engine:
+        """Answer with another model from now on, and after a restart. A failure keeps the one in use."""
+        resolve(name)
+        before, settings = read_json(self.workspace.root / "model.json"), self.settings
+        write_json(self.workspace.root / "model.json", {"model": name})
+        self.settings = replace(settings, model=Settings.__dataclass_fields__["model"].default)
+        try:
+            return self.load_engine(progress)
+        except WorkError:
+            write_json(self.workspace.root / "model.json", before or {})
+            self.settings = settings
+            raise
+
+    def close(self) -> None:
+        self.closing.set()
+        self.cancel_loading.set()
+        self.store.close()
+        self.workspace.unlock()
+
+
+def open_studio(settings: Settings, purpose: str = "studio") -> Studio:
+    """Own the workspace and open its store. The model is loaded by `load_engine`.
+
+    Raises:
+        WorkspaceInUse: another process owns it.
+        StoreBroken: the database can't be opened.
+    """
+    workspace = Workspace(settings.workspace)
+    workspace.lock(purpose)
+    try:
+        return Studio(settings, workspace, Store(workspace.database))
+    except BaseException:
+        workspace.unlock()
+        raise

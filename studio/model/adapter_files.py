@@ -1,0 +1,109 @@
+"""The files of an adapter: written by the worker, and checked before anything of them is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from studio.errors import AdapterRejected
+from studio.records import BaseIdentity
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+MANIFEST = "studio-adapter.json"
+MAX_CONFIG_BYTES = 1_000_000
+MAX_RANK = 256
+_NAME = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight$")
+
+
+def file_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(folder: Path, sha256: str, base: BaseIdentity, shapes: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """Check an adapter's files against the base it is to sit beside.
+
+    Args:
+        sha256: the weight file's hash as registered.
+        base: the identity of the loaded base.
+        shapes: (out, in) of every linear module of the base, by module path.
+
+    Returns:
+        The parsed adapter configuration.
+
+    Raises:
+        AdapterRejected: the first check that fails, in words.
+    """
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise AdapterRejected(
+            f"The adapter {folder.name} has no {WEIGHTS}.", "Only safetensors are read; train again or restore it."
+        )
+    config = _json(folder / CONFIG)
+    manifest = _json(folder / MANIFEST)
+    trained_on = BaseIdentity.from_dict(manifest.get("base") or {})
+    if trained_on != base:
+        raise AdapterRejected(
+            f"The adapter {folder.name} belongs to another base: {_name(trained_on)}; loaded is {_name(base)}.",
+            "Start the studio with that base, or train again on this one.",
+        )
+    if file_sha256(weights) != sha256:
+        raise AdapterRejected(
+            f"The weights of adapter {folder.name} were changed after training (SHA-256 differs).",
+            "Train again, or restore the file.",
+        )
+    rank = config.get("r")
+    if config.get("peft_type") != "LORA" or not isinstance(rank, int) or not 1 <= rank <= MAX_RANK:
+        raise AdapterRejected(f"The adapter {folder.name} is not a LoRA adapter of rank 1 to {MAX_RANK}.")
+    if config.get("auto_mapping"):
+        raise AdapterRejected(f"The adapter {folder.name} asks to import code.", "Such adapters are never loaded.")
+    _verify_tensors(weights, rank, shapes)
+    return config
+
+
+def _verify_tensors(weights: Path, rank: int, shapes: Mapping[str, tuple[int, int]]) -> None:
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    seen: set[tuple[str, str]] = set()
+    try:
+        with safe_open(weights, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - not a dict
+                match = _NAME.match(name)
+                if match is None or match["module"] not in shapes:
+                    raise AdapterRejected(f"The adapter has weights for {name}, which the base doesn't have.")
+                module, side = match["module"], match["side"]
+                out_features, in_features = shapes[module]
+                expected = [rank, in_features] if side == "A" else [out_features, rank]
+                tensor = file.get_tensor(name)
+                if list(tensor.shape) != expected:
+                    raise AdapterRejected(f"{name} has shape {list(tensor.shape)}, the base needs {expected}.")
+                if not torch.isfinite(tensor).all():
+                    raise AdapterRejected(f"{name} holds numbers that are not finite.", "Train again.")
+                seen.add((module, side))
+    except SafetensorError as error:
+        raise AdapterRejected(f"The adapter's weights can't be read: {error}.", "Train again.") from error
+    modules = {module for module, _ in seen}
+    if not seen or len(seen) != 2 * len(modules):
+        raise AdapterRejected("The adapter's weights are not complete.", "Train again.")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise AdapterRejected(f"{path.name} is far too large.")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise AdapterRejected(f"{path.parent.name}/{path.name} can't be read.", "Train again or restore it.") from error
+    if not isinstance(value, dict):
+        raise AdapterRejected(f"{path.name} is not a JSON object.")
+    return value
+
+
+def _name(base: BaseIdentity) -> str:
+    return f"{base.model or 'unknown'} ({base.precision or '?'}, {base.sha256[:8] or '?'})"

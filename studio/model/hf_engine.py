@@ -1,0 +1,318 @@
+"""The engine that answers with transformers and PEFT: one resident base, adapters beside it, one lock."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
+
+from studio.errors import AdapterRejected, WorkError
+from studio.model.adapter_files import verify
+from studio.model.engine import Piece, Prompt, Request
+from studio.model.loading import load_base
+from studio.model.template import encode_prompt, load_tokenizer, template_hash
+from studio.records import BaseIdentity, Turn
+
+BATCH = 8
+MAX_ADAPTERS = 4
+"""Adapters kept in memory; the one unused for longest is dropped first."""
+_END = object()
+
+
+class HFEngine:
+    """See `studio.model.engine.Engine`."""
+
+    def __init__(self, path: Path, identity: BaseIdentity, *, device: str, dtype: str) -> None:
+        """Load tokenizer and base; takes seconds.
+
+        Raises:
+            ModelUnavailable: the folder can't be loaded.
+        """
+        self.identity = identity
+        self._tokenizer = load_tokenizer(path)
+        self.has_chat_template = bool(self._tokenizer.chat_template)
+        self._template_hash = template_hash(self._tokenizer)
+        # On a GPU the packed base saves memory; on a CPU the unpacked one answers several times faster.
+        self._model: Any = load_base(
+            path, precision=identity.precision, packed=device == "cuda", device=device, dtype=dtype
+        )
+        self._dtype = getattr(torch, dtype)
+        self.context_length = int(getattr(self._model.config, "max_position_embeddings", 0) or 4096)
+        self._shapes = {
+            name: (module.out_features, module.in_features)
+            for name, module in self._model.named_modules()
+            if isinstance(module, torch.nn.Linear)
+        }
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._waiting_lock = threading.Lock()
+        self._adapters: list[str] = []
+        """Loaded ids, least recently used first."""
+
+    # Prompts
+
+    def render(self, messages: Sequence[Turn]) -> Prompt:
+        return self._prompt(encode_prompt(self._tokenizer, messages))
+
+    def render_text(self, text: str) -> Prompt:
+        return self._prompt(self._tokenizer(text)["input_ids"])
+
+    def _prompt(self, ids: list[int]) -> Prompt:
+        text = self._tokenizer.decode(ids, skip_special_tokens=False)
+        return Prompt(tuple(ids), text, self._template_hash)
+
+    # Answers
+
+    def stream(self, request: Request, cancelled: threading.Event) -> Iterator[Piece]:
+        pieces: queue.Queue[Any] = queue.Queue()
+        streamer = _Streamer(self._tokenizer, len(request.adapters), pieces, request.stop)
+        stopped = threading.Event()
+        thread = threading.Thread(
+            target=self._stream, args=(request, streamer, pieces, stopped), name="answer", daemon=True
+        )
+        thread.start()
+        try:
+            while True:
+                try:
+                    piece = pieces.get(timeout=0.1)
+                except queue.Empty:
+                    if cancelled.is_set():
+                        stopped.set()
+                    continue
+                if piece is _END:
+                    return
+                if isinstance(piece, BaseException):
+                    raise WorkError(f"The model could not answer: {piece}.", "Try again.") from piece
+                yield piece
+                if cancelled.is_set():
+                    stopped.set()
+        finally:
+            # Also reached when the reader goes away: the model must not go on for nobody.
+            stopped.set()
+            thread.join(timeout=30)
+
+    def _stream(
+        self, request: Request, streamer: _Streamer, pieces: queue.Queue[Any], stopped: threading.Event
+    ) -> None:
+        try:
+            with self._interactive():
+                ids = torch.tensor([request.prompt.ids] * len(request.adapters), device=self._model.device)
+                sampling = request.sampling
+                if sampling.seed is not None:
+                    torch.manual_seed(sampling.seed)
+                settings: dict[str, Any] = {"do_sample": sampling.temperature > 0}
+                if sampling.temperature > 0:
+                    settings |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+                self._generate(
+                    ids,
+                    torch.ones_like(ids),
+                    request.adapters,
+                    max_new_tokens=sampling.max_tokens,
+                    repetition_penalty=sampling.repetition_penalty,
+                    streamer=streamer,
+                    stopping_criteria=StoppingCriteriaList([_Stop(lambda: stopped.is_set() or streamer.is_over)]),
+                    **settings,
+                )
+        except Exception as error:  # noqa: BLE001 - a thread's boundary: the reader raises it again
+            pieces.put(error)
+        finally:
+            pieces.put(_END)
+
+    def answer(
+        self, prompts: Sequence[Prompt], adapter: str | None, limits: Sequence[int], cancelled: threading.Event
+    ) -> Iterator[tuple[int, str]]:
+        order = sorted(range(len(prompts)), key=lambda i: (prompts[i].tokens, limits[i]))
+        while order and not cancelled.is_set():
+            batch = order[:BATCH]
+            texts = self._answer_batch(
+                [prompts[i] for i in batch], adapter, max(limits[i] for i in batch), cancelled
+            )
+            if texts is None:
+                continue  # gave way to someone in the chat, or cancelled
+            order = order[BATCH:]
+            yield from zip(batch, texts, strict=True)
+
+    def _answer_batch(
+        self, prompts: Sequence[Prompt], adapter: str | None, limit: int, cancelled: threading.Event
+    ) -> list[str] | None:
+        longest = max(p.tokens for p in prompts)
+        pad = self._tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (longest - p.tokens) + list(p.ids) for p in prompts])
+        mask = torch.tensor([[0] * (longest - p.tokens) + [1] * p.tokens for p in prompts])
+        gave_way = threading.Event()
+
+        def should_stop() -> bool:
+            if self._waiting or cancelled.is_set():
+                gave_way.set()
+            return gave_way.is_set()
+
+        self._let_others_first(cancelled)
+        with self._lock:
+            output = self._generate(
+                ids.to(self._model.device),
+                mask.to(self._model.device),
+                (adapter,),
+                max_new_tokens=limit,
+                do_sample=False,
+                stopping_criteria=StoppingCriteriaList([_Stop(should_stop)]),
+            )
+        if gave_way.is_set():
+            return None
+        return list(self._tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True))
+
+    def _generate(self, ids: Any, mask: Any, adapters: Sequence[str | None], **settings: Any) -> Any:
+        """One call of `generate` under the lock, with one adapter for all rows or one per row."""
+        context: AbstractContextManager[Any] = nullcontext()
+        for adapter in adapters:
+            self._require(adapter)
+        if len(set(adapters)) > 1:
+            settings["adapter_names"] = [a if a is not None else "__base__" for a in adapters]
+        elif self._adapters:
+            if adapters[0] is None:
+                context = self._model.disable_adapter()
+            else:
+                self._model.set_adapter(adapters[0], inference_mode=True)
+        with torch.inference_mode(), context:
+            return self._model.generate(
+                input_ids=ids, attention_mask=mask, pad_token_id=self._tokenizer.pad_token_id, **settings
+            )
+
+    @contextmanager
+    def _interactive(self) -> Iterator[None]:
+        """Hold the model for someone who waits in the chat; batch work gives way."""
+        with self._waiting_lock:
+            self._waiting += 1
+        try:
+            self._lock.acquire()
+        finally:
+            with self._waiting_lock:
+                self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _let_others_first(self, cancelled: threading.Event) -> None:
+        while self._waiting and not cancelled.wait(0.01):
+            pass
+
+    # Adapters
+
+    def load_adapter(self, adapter_id: str, folder: Path, sha256: str) -> None:
+        if self.has_adapter(adapter_id):
+            return
+        verify(folder, sha256, self.identity, self._shapes)
+        from peft import PeftModel
+
+        with self._interactive():
+            try:
+                if not self._adapters:
+                    self._model = PeftModel.from_pretrained(
+                        self._model, folder, adapter_name=adapter_id, autocast_adapter_dtype=False
+                    )
+                else:
+                    self._model.load_adapter(folder, adapter_name=adapter_id, autocast_adapter_dtype=False)
+            except (ValueError, RuntimeError, KeyError, OSError) as error:
+                raise AdapterRejected(f"The adapter {adapter_id} can't be loaded: {error}.", "Train again.") from error
+            for name, parameter in self._model.named_parameters():
+                if "lora_" in name:
+                    # fp32 weights on a bf16 base would be cast again at every token.
+                    parameter.data = parameter.data.to(self._dtype)
+            self._model.eval()
+            self._adapters.append(adapter_id)
+            if len(self._adapters) > MAX_ADAPTERS:
+                self._model.delete_adapter(self._adapters.pop(0))
+
+    def has_adapter(self, adapter_id: str) -> bool:
+        return adapter_id in self._adapters
+
+    def drop_adapter(self, adapter_id: str) -> None:
+        with self._interactive():
+            # PEFT can't run without any adapter once it wrapped the model, so the last one stays, unused.
+            if adapter_id in self._adapters and len(self._adapters) > 1:
+                self._model.delete_adapter(adapter_id)
+                self._adapters.remove(adapter_id)
+
+    def _require(self, adapter: str | None) -> None:
+        if adapter is None:
+            return
+        if adapter not in self._adapters:
+            raise WorkError(f"The adapter {adapter} is not loaded.", "Choose it again.")
+        self._adapters.remove(adapter)
+        self._adapters.append(adapter)
+
+    def base_addresses(self) -> dict[str, int]:
+        """Memory address of every base tensor: shows that a swap reloaded nothing."""
+        return {
+            name.removeprefix("base_model.model.").replace(".base_layer", ""): parameter.data_ptr()
+            for name, parameter in self._model.named_parameters()
+            if "lora_" not in name
+        }
+
+
+class _Stop(StoppingCriteria):
+    def __init__(self, should_stop: Any) -> None:
+        self._should_stop = should_stop
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        return torch.full((input_ids.shape[0],), self._should_stop(), device=input_ids.device)
+
+
+class _Streamer(BaseStreamer):
+    """Puts out text token by token. transformers' own holds text back until a space or a kanji: Japanese would stutter.
+
+    Only an incomplete character at the end (U+FFFD after decoding) is held back.
+    """
+
+    def __init__(self, tokenizer: Any, sides: int, pieces: queue.Queue[Any], stop: tuple[str, ...]) -> None:
+        self._tokenizer = tokenizer
+        self._pieces = pieces
+        self._stop = stop
+        self._ids: list[list[int]] = [[] for _ in range(sides)]
+        self._sent = [0] * sides
+        self._ended = [False] * sides
+        self._is_prompt = True
+
+    @property
+    def is_over(self) -> bool:
+        return all(self._ended)
+
+    def put(self, value: Any) -> None:
+        """`value`: the prompt's ids (B, T) first, then one new token per row (B,)."""
+        if self._is_prompt:
+            self._is_prompt = False
+            return
+        for side, token in enumerate(value.tolist()):
+            if not self._ended[side]:
+                self._ids[side].append(token)
+                self._send(side, hold=True)
+
+    def _send(self, side: int, *, hold: bool) -> None:
+        text = self._tokenizer.decode(self._ids[side], skip_special_tokens=True)
+        for stop in self._stop:
+            if (position := text.find(stop)) >= 0:
+                text, self._ended[side], hold = text[:position], True, False
+        if hold:
+            text = text.rstrip("\ufffd")
+            keep = max((_overlap(text, stop) for stop in self._stop), default=0)
+            text = text[: len(text) - keep]
+        if len(text) > self._sent[side]:
+            self._pieces.put(Piece(side, text[self._sent[side] :]))
+            self._sent[side] = len(text)
+
+    def end(self) -> None:
+        for side in range(len(self._ids)):
+            if not self._ended[side]:
+                self._send(side, hold=False)
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that may be the beginning of `stop`."""
+    return next((n for n in range(min(len(text), len(stop)), 0, -1) if text.endswith(stop[:n])), 0)

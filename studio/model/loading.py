@@ -1,0 +1,74 @@
+"""Loading a base so that chat and trainer compute with the same numbers (docs/decisions/0002)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from studio.errors import ModelUnavailable
+
+
+def load_base(
+    path: Path, *, precision: str, packed: bool, device: str, dtype: str, attention: str = "sdpa"
+) -> Any:
+    """The base model in evaluation mode.
+
+    Args:
+        path: a model folder with safetensors.
+        precision: `nf4` or `full`.
+        packed: with `nf4`, keep the weights in 4 bits (bitsandbytes `Linear4bit`); else hold the very same values
+            unpacked in `dtype`, which answers faster on a CPU.
+        device: `cpu` or `cuda`.
+        dtype: name of the torch dtype to compute with.
+        attention: transformers' `attn_implementation`.
+
+    Raises:
+        ModelUnavailable: the folder can't be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    compute_dtype = getattr(torch, dtype)
+    quantization = None
+    if precision == "nf4" and packed:
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=compute_dtype,
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=compute_dtype,
+            quantization_config=quantization,
+            device_map={"": 0 if device == "cuda" else "cpu"},
+            attn_implementation=attention,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelUnavailable(
+            f"The model in {path.name} can't be loaded: {error}.", "Fetch it again with: studio models pull"
+        ) from error
+    if precision == "nf4" and not packed:
+        round_to_nf4_(model)
+    model.eval()
+    return model
+
+
+def round_to_nf4_(model: Any) -> None:
+    """Replace every linear weight, except the output head's, by its NF4 value with double quantisation, in place.
+
+    The values equal those that a packed `Linear4bit` multiplies with (QLoRA, arXiv:2305.14314, section 3).
+    """
+    import bitsandbytes.functional as bnb
+    import torch
+
+    head = model.get_output_embeddings()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear) and module is not head:
+                packed, state = bnb.quantize_4bit(module.weight.data, quant_type="nf4", compress_statistics=True)
+                module.weight.data.copy_(bnb.dequantize_4bit(packed, state))

@@ -1,0 +1,87 @@
+"""Projects: one job to teach each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from studio.context import Studio
+from studio.errors import InvalidInput, NotFound
+from studio.records import Project, Shot, new_id
+
+DEFAULT_NAME = "My first project"
+MAX_TEXT = 20_000
+
+
+def default(studio: Studio) -> Project:
+    """The oldest project; made on first use."""
+    projects = studio.store.projects.all()
+    return projects[0] if projects else create(studio, DEFAULT_NAME)
+
+
+def create(studio: Studio, name: str, **fields: Any) -> Project:
+    """Raises:
+    InvalidInput: no name, or it is taken.
+    """
+    name = name.strip()
+    if not name:
+        raise InvalidInput("A project needs a name.")
+    if studio.store.projects.by_name(name):
+        raise InvalidInput(f"There is a project {name!r} already.", "Choose another name.")
+    project = Project(id=new_id("p"), name=name, **fields)
+    studio.store.projects.add(project)
+    return project
+
+
+def get(studio: Studio, project_id: str) -> Project:
+    project = studio.store.projects.get(project_id)
+    if project is None:
+        raise NotFound("This project doesn't exist.", "Choose another project.")
+    return project
+
+
+def by_name(studio: Studio, name: str | None) -> Project:
+    """The project of that name; without a name, the default one."""
+    if not name:
+        return default(studio)
+    project = studio.store.projects.by_name(name)
+    if project is None:
+        known = ", ".join(p.name for p in studio.store.projects.all()) or "none"
+        raise NotFound(f"There is no project {name!r}.", f"There are: {known}.")
+    return project
+
+
+def update(studio: Studio, project_id: str, **changes: Any) -> Project:
+    """Change fields of a project; rows and adapters stay."""
+    project = replace(get(studio, project_id), **changes)
+    for label, text in (("system prompt", project.system_prompt), ("guidelines", project.guidelines)):
+        if len(text) > MAX_TEXT:
+            raise InvalidInput(f"The {label} is too long: {len(text)} characters.", f"At most {MAX_TEXT}.")
+    if not project.name.strip():
+        raise InvalidInput("A project needs a name.")
+    studio.store.projects.update(project)
+    return project
+
+
+def set_shots(studio: Studio, project_id: str, shots: tuple[Shot, ...]) -> Project:
+    """Replace the few-shot pairs, in the order they are shown to the model."""
+    for number, shot in enumerate(shots, 1):
+        if not shot.prompt.strip() or not shot.answer.strip():
+            raise InvalidInput(f"Few-shot example {number} is incomplete.", "Fill in both the question and the answer.")
+    return update(studio, project_id, shots=shots)
+
+
+def set_format(studio: Studio, project_id: str, format_: str) -> Project:
+    """Raises:
+    InvalidInput: some rows would lose turns; the message counts them.
+    """
+    if format_ not in ("instruction", "chat"):
+        raise InvalidInput(f"There is no format {format_!r}.", "Use instruction or chat.")
+    if format_ == "instruction":
+        lossy = [e for e in studio.store.examples.find(project_id) if not e.is_single_turn]
+        if lossy:
+            raise InvalidInput(
+                f"{len(lossy)} examples have several turns and would lose them in instruction format.",
+                "Keep the chat format, or reject those examples first.",
+            )
+    return update(studio, project_id, format=format_)

@@ -1,0 +1,364 @@
+"""The nouns of the studio as frozen values. They neither render nor query."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from studio.errors import InvalidInput
+
+Role = Literal["system", "user", "assistant"]
+Verdict = Literal["accepted", "corrected", "rejected"]
+Status = Literal["draft", "approved", "rejected"]
+Format = Literal["instruction", "chat"]
+Split = Literal["train", "test"]
+RunStatus = Literal["running", "finished", "failed", "cancelled"]
+
+REASONS = ("wrong fact", "tone", "format", "unsafe", "incomplete", "other")
+
+
+def new_id(prefix: str) -> str:
+    """An id that sorts by time of creation: prefix, 48 bits of milliseconds, 40 random bits."""
+    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{os.urandom(5).hex()}"
+
+
+def now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(UTC)
+
+
+def content_hash(value: object) -> str:
+    """SHA-256 (hex) of the canonical JSON of `value`."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def normalise(text: str) -> str:
+    """Text as compared by the exact-match score: NFKC, runs of white space as one space, none at the ends."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def is_same_answer(expected: str, answer: str) -> bool:
+    """Whether `answer` equals `expected` after `normalise` (normalised exact match; letter case counts)."""
+    return normalise(expected) == normalise(answer)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a prompt: who speaks and what is said."""
+
+    role: Role
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"role": self.role, "content": self.content}
+
+
+def turns_from(rows: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
+    return tuple(Turn(row["role"], row["content"]) for row in rows)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A few-shot pair shown to the model before the question."""
+
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """One job to teach."""
+
+    id: str
+    name: str
+    system_prompt: str = ""
+    guidelines: str = ""
+    format: Format = "chat"
+    language: str = "en"
+    shots: tuple[Shot, ...] = ()
+    created_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    id: str
+    project_id: str
+    title: str = ""
+    leaf_id: str | None = None
+    """The message at the end of the path that is shown."""
+    created_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is drawn. `temperature` 0 is greedy decoding."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    seed: int | None = None
+    repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        for claim, message in (
+            (0 <= self.temperature <= 5, "The temperature must lie between 0 and 5."),
+            (0 < self.top_p <= 1, "Top-p must lie above 0 and at most at 1."),
+            (1 <= self.max_tokens <= 8192, "The answer's length must lie between 1 and 8192 tokens."),
+            (0.5 <= self.repetition_penalty <= 2, "The repetition penalty must lie between 0.5 and 2."),
+        ):
+            if not claim:
+                raise InvalidInput(message)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "seed": self.seed,
+            "repetition_penalty": self.repetition_penalty,
+        }
+
+
+@dataclass(frozen=True)
+class Message:
+    """One immutable message. A retry is a sibling (same parent), never an overwrite."""
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Role
+    text: str
+    author: str = ""
+    adapter_id: str | None = None
+    """The adapter that gave the answer; None for the base model."""
+    model: str = ""
+    prompt: str = ""
+    """The rendered prompt the answer was given to, exactly as tokenised."""
+    template_hash: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    state: Literal["complete", "stopped", "failed"] = "complete"
+    pair: str | None = None
+    """Answers given by "ask both" in one batch share this mark."""
+    created_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What the expert did to one answer. Appended, never changed; the latest one of a message counts."""
+
+    id: str
+    message_id: str
+    project_id: str
+    example_id: str | None
+    verdict: Verdict
+    original: str
+    text: str
+    reason: str = ""
+    note: str = ""
+    author: str = ""
+    created_at: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row of the dataset at one version: prompt turns (oldest first, the last one the user's) and the answer to learn."""
+
+    id: str
+    project_id: str
+    version: int
+    status: Status
+    messages: tuple[Turn, ...]
+    """Without a system turn unless the row brings its own; else the project's is used."""
+    answer: str
+    rejected: str | None = None
+    split: Split = "train"
+    source: str = "chat"
+    message_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of an imported row that the studio has no name for; kept for export."""
+    author: str = ""
+    created_at: datetime = field(default_factory=now)
+
+    @property
+    def question(self) -> str:
+        """The last user turn."""
+        return self.messages[-1].content if self.messages else ""
+
+    @property
+    def is_single_turn(self) -> bool:
+        return [t.role for t in self.messages if t.role != "system"] == ["user"]
+
+    def key(self) -> str:
+        """Hash of what is asked and answered: two rows with one key are duplicates."""
+        return content_hash([[t.as_dict() for t in self.messages], self.answer])
+
+
+@dataclass(frozen=True)
+class BaseIdentity:
+    """Which numbers an adapter was trained against."""
+
+    model: str
+    """Hub id, or the name of a local folder."""
+    revision: str
+    sha256: str
+    """Of the weight files."""
+    precision: str
+    """`nf4` or `full`: see docs/decisions/0002."""
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "model": self.model,
+            "revision": self.revision,
+            "sha256": self.sha256,
+            "precision": self.precision,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> BaseIdentity:
+        return cls(*(str(value.get(k, "")) for k in ("model", "revision", "sha256", "precision")))
+
+    @property
+    def key(self) -> str:
+        return content_hash(self.as_dict())[:16]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Method and hyperparameters of a run; validated, frozen, saved with it."""
+
+    method: Literal["qlora", "lora"] = "qlora"
+    r: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0
+    learning_rate: float = 1e-3
+    batch_size: int = 4
+    max_passes: int | None = None
+    """Most passes over the rows; None: from the number of rows (see `training.plan`)."""
+    max_length: int = 1024
+    """Longest row, in tokens of prompt and answer together."""
+    warmup: float = 0.05
+    """Share of the first planned steps over which the learning rate rises."""
+    weight_decay: float = 0.0
+    seed: int = 0
+    stop_when_learned: bool = True
+
+    def __post_init__(self) -> None:
+        for claim, message in (
+            (self.method in ("qlora", "lora"), f"There is no method {self.method!r}; use qlora or lora."),
+            (1 <= self.r <= 256, "The rank r must lie between 1 and 256."),
+            (1 <= self.lora_alpha <= 1024, "lora_alpha must lie between 1 and 1024."),
+            (0 <= self.lora_dropout < 1, "lora_dropout must lie between 0 and 1."),
+            (0 < self.learning_rate <= 0.1, "The learning rate must lie above 0 and at most at 0.1."),
+            (1 <= self.batch_size <= 256, "The batch size must lie between 1 and 256."),
+            (self.max_passes is None or 1 <= self.max_passes <= 1000, "max_passes must lie between 1 and 1000."),
+            (16 <= self.max_length <= 131072, "max_length must lie between 16 and 131072 tokens."),
+            (0 <= self.warmup < 1, "warmup must lie between 0 and 1."),
+            (0 <= self.weight_decay < 1, "weight_decay must lie between 0 and 1."),
+        ):
+            if not claim:
+                raise InvalidInput(message)
+
+    def with_settings(self, settings: Mapping[str, str]) -> Recipe:
+        """A copy with `key=value` texts read into the fields' own types.
+
+        Raises:
+            InvalidInput: no such field, or the text can't be read as its type.
+        """
+        changes: dict[str, Any] = {}
+        for key, text in settings.items():
+            if key not in self.__dataclass_fields__:
+                raise InvalidInput(
+                    f"A recipe has no setting {key!r}.", f"There are: {', '.join(self.__dataclass_fields__)}."
+                )
+            changes[key] = _read_setting(key, text, getattr(self, key))
+        return replace(self, **changes)
+
+
+def _read_setting(key: str, text: str, current: object) -> Any:
+    try:
+        if isinstance(current, bool):
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        if isinstance(current, float):
+            return float(text)
+        if isinstance(current, int) or key == "max_passes":
+            return int(text)
+        return text
+    except (ValueError, KeyError) as error:
+        raise InvalidInput(f"{key} can't be {text!r}.") from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training job; its folder is its record, this is the index entry."""
+
+    id: str
+    project_id: str
+    number: int
+    snapshot: str
+    rows: int
+    recipe: Mapping[str, Any]
+    status: RunStatus = "running"
+    adapter_id: str | None = None
+    error: str = ""
+    seconds: float | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime = field(default_factory=now)
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What a run produced, with its lineage."""
+
+    id: str
+    project_id: str
+    run_id: str
+    name: str
+    base: BaseIdentity
+    sha256: str
+    method: str
+    created_at: datetime = field(default_factory=now)
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check asked again: what was expected, what the adapter and what the base answered (greedy decoding)."""
+
+    example_id: str
+    split: Split
+    prompt: str
+    expected: str
+    answer: str
+    base_answer: str
+
+    @property
+    def is_right(self) -> bool:
+        return is_same_answer(self.expected, self.answer)
+
+    @property
+    def is_base_right(self) -> bool:
+        return is_same_answer(self.expected, self.base_answer)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Counts of one evaluation. `total` and `learned` are the training corrections; `held_*` the test rows."""
+
+    adapter_id: str
+    learned: int
+    total: int
+    base_learned: int
+    held_learned: int
+    held_total: int
+    base_held: int
+    broke: int
+    """Checks that came out right before this adapter and are wrong with it."""

@@ -1,0 +1,149 @@
+"""The DuckDB file: opening, hardening, migrating, and one cursor per call."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from studio.errors import DiskFull, StoreBroken, WorkspaceInUse
+
+SCHEMA = Path(__file__).parent / "schema"
+Row = dict[str, Any]
+
+
+def as_stored(moment: datetime) -> datetime:
+    """UTC without a zone, as the tables hold times."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def as_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
+
+
+class Database:
+    """One DuckDB file, shared by threads: reads take a cursor each, writes take turns."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises:
+        StoreBroken: the file is damaged, of a newer version, or a migration failed.
+        WorkspaceInUse: another process holds the file.
+        """
+        self._write_lock = threading.RLock()
+        self._local = threading.local()
+        try:
+            self._connection = duckdb.connect(
+                str(path),
+                config={
+                    # Both default to true: DuckDB would download code by itself.
+                    "autoinstall_known_extensions": "false",
+                    "autoload_known_extensions": "false",
+                    "allow_community_extensions": "false",
+                    "python_enable_replacements": "false",
+                },
+            )
+        except duckdb.IOException as error:
+            if "lock" in str(error).lower():
+                raise WorkspaceInUse(
+                    f"The database {path} is open in another process.", "Stop that process first."
+                ) from error
+            raise StoreBroken(f"The database {path} can't be opened: {error}.", _RECOVERY) from error
+        except duckdb.Error as error:
+            raise StoreBroken(f"The database {path} can't be opened: {error}.", _RECOVERY) from error
+        try:
+            self._migrate()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        with self._write_lock:
+            self._connection.close()
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query as dictionaries. Inside `transaction` of this thread, sees its changes."""
+        cursor = getattr(self._local, "cursor", None) or self._connection.cursor()
+        with _errors():
+            result = cursor.execute(sql, list(parameters))
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run one statement that changes something; durable when this returns (inside `transaction`: at its end)."""
+        with self.transaction() as cursor, _errors():
+            cursor.execute(sql, list(parameters))
+
+    def execute_many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+        if parameters:
+            with self.transaction() as cursor, _errors():
+                cursor.executemany(sql, [list(row) for row in parameters])
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """All changes of the block, or none. Nested blocks join the outer one."""
+        if getattr(self._local, "cursor", None) is not None:
+            yield self._local.cursor
+            return
+        with self._write_lock:
+            cursor = self._connection.cursor()
+            with _errors():
+                cursor.execute("BEGIN TRANSACTION")
+            self._local.cursor = cursor
+            try:
+                yield cursor
+                with _errors():
+                    cursor.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+            finally:
+                self._local.cursor = None
+                cursor.close()
+
+    def _migrate(self) -> None:
+        self.execute("CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER, name VARCHAR, applied_at TIMESTAMP)")
+        done = {row["version"] for row in self.rows("SELECT version FROM schema_migrations")}
+        files = {int(path.name[:4]): path for path in sorted(SCHEMA.glob("[0-9][0-9][0-9][0-9]_*.sql"))}
+        if unknown := done - files.keys():
+            raise StoreBroken(
+                f"The database was written by a newer studio (schema {max(unknown)}, this one knows {max(files)}).",
+                "Update the studio; the file was not changed.",
+            )
+        for version, path in files.items():
+            if version in done:
+                continue
+            with self.transaction() as cursor:
+                try:
+                    cursor.execute(path.read_text(encoding="utf-8"))
+                except duckdb.Error as error:
+                    raise StoreBroken(f"The database can't be brought to {path.name}: {error}.", _RECOVERY) from error
+                cursor.execute(
+                    "INSERT INTO schema_migrations VALUES (?, ?, ?)",
+                    [version, path.name, as_stored(datetime.now(UTC))],
+                )
+
+
+_RECOVERY = "Keep the file, and start with another workspace (--workspace) meanwhile."
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        if "No space left" in text or "disk full" in text.lower():
+            raise DiskFull(
+                "There is no space left to save.", "Free some disk space and try again; nothing was changed."
+            ) from error
+        raise

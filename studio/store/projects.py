@@ -1,0 +1,49 @@
+"""Projects."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from studio.records import Project, Shot
+from studio.store.database import Database, Row, as_stored, as_utc
+
+
+def _project(row: Row) -> Project:
+    shots = tuple(Shot(**shot) for shot in json.loads(row["shots"]))
+    return Project(**{**row, "shots": shots, "created_at": as_utc(row["created_at"])})
+
+
+def _values(project: Project) -> list[object]:
+    shots = json.dumps([asdict(shot) for shot in project.shots], ensure_ascii=False)
+    return [project.name, project.system_prompt, project.guidelines, project.format, project.language, shots]
+
+
+class Projects:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, project: Project) -> None:
+        self._db.execute(
+            "INSERT INTO projects (name, system_prompt, guidelines, format, language, shots, id, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [*_values(project), project.id, as_stored(project.created_at)],
+        )
+
+    def update(self, project: Project) -> None:
+        self._db.execute(
+            "UPDATE projects SET name = ?, system_prompt = ?, guidelines = ?, format = ?, language = ?, shots = ?"
+            " WHERE id = ?",
+            [*_values(project), project.id],
+        )
+
+    def get(self, project_id: str) -> Project | None:
+        row = self._db.row("SELECT * FROM projects WHERE id = ?", [project_id])
+        return _project(row) if row else None
+
+    def by_name(self, name: str) -> Project | None:
+        row = self._db.row("SELECT * FROM projects WHERE name = ? ORDER BY id LIMIT 1", [name])
+        return _project(row) if row else None
+
+    def all(self) -> list[Project]:
+        return [_project(row) for row in self._db.rows("SELECT * FROM projects ORDER BY id")]
