@@ -1,0 +1,1 @@
+"""The language model: catalogue, weights, machine, engine. May import torch."""
