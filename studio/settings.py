@@ -13,8 +13,10 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 
 
 def data_dir() -> Path:
-    """The shipped, read-only `data/` folder (beside the package in a checkout)."""
-    return Path(__file__).resolve().parent.parent / "data"
+    """The shipped, read-only `data/` folder: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent
+    inside = package / "data"
+    return inside if inside.is_dir() else package.parent / "data"
 
 
 @dataclass(frozen=True)
