@@ -12,7 +12,8 @@ from studio.errors import Busy, ModelUnavailable, StudioError, WorkError
 from studio.model.catalogue import ModelEntry, resolve
 from studio.model.engine import EchoEngine, Engine, EngineState
 from studio.model.probe import Compute, compute, probe
-from studio.model.pull import identity_of, locate, pull
+from studio.model.identity import identity_of
+from studio.model.pull import locate, pull
 from studio.settings import Settings
 from studio.store import Store
 from studio.workspace import Workspace, read_json, write_json
