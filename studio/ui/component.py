@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from gradio.events import EventListener
 
 from studio.ui import assets, words
 
@@ -20,7 +21,7 @@ class ScriptedHTML(gr.HTML):
     scripts: tuple[str, ...] = ()
     css_class = ""
     word_prefix = ""
-    events: tuple[str, ...] = ()
+    gestures: tuple[str, ...] = ()
 
     def __init__(self, value: Any = None, *, elem_classes: list[str] | str | None = None, **kwargs: Any) -> None:
         extra = [elem_classes] if isinstance(elem_classes, str) else list(elem_classes or [])
@@ -43,15 +44,16 @@ class ScriptedHTML(gr.HTML):
         Raises:
             ValueError: the component has no such event.
         """
-        if event not in self.events:
-            raise ValueError(f"{type(self).__name__} has no event {event!r}; it has {', '.join(self.events)}.")
+        if event not in self.gestures:
+            raise ValueError(f"{type(self).__name__} has no event {event!r}; it has {', '.join(self.gestures)}.")
         quiet: dict[str, Any] = {
             "trigger_mode": "multiple",
             "concurrency_limit": None,
             "show_progress": "hidden",
             "api_visibility": "private",
         }
-        return getattr(self, event)(fn, inputs, outputs, **{**quiet, **kw})
+        # Not getattr(self, event): `page` is also a plain attribute of every Gradio block.
+        return EventListener(event).listener(self, fn, inputs, outputs, **{**quiet, **kw})
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "object"}

@@ -36,7 +36,7 @@ class LoopBar(ScriptedHTML):
     scripts = ("loop_bar.js",)
     css_class = "st-loop"
     word_prefix = "app.loop."
-    events = ("train", "cancel", "undo", "retry", "sample", "details")
+    gestures = ("train", "cancel", "undo", "retry", "sample", "details")
 
     def __init__(self, value: LoopValue | None = None, **kwargs: Any) -> None:
         super().__init__(value or {"state": "idle", "headline": "", "detail": "", "actions": []}, **kwargs)

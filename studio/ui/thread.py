@@ -64,7 +64,7 @@ class Thread(ScriptedHTML):
     scripts = ("diff.js", "editor.js", "message.js", "thread.js")
     css_class = "st-thread"
     word_prefix = "app.thread."
-    events = ("accept", "correct", "reject", "retry", "page", "edit", "undo", "suggest")
+    gestures = ("accept", "correct", "reject", "retry", "page", "edit", "undo", "suggest")
 
     def __init__(self, value: ThreadValue | None = None, **kwargs: Any) -> None:
         super().__init__(value or {"messages": [], "busy": False, "empty": None}, **kwargs)
