@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 from gradio.events import EventListener
 
 from studio.ui import assets, words
 
 
-class ScriptedHTML(gr.HTML):
+class _WithoutStub(ComponentMeta):
+    """Skips the one thing Gradio's metaclass does for a class without EVENTS: writing a .pyi beside its source."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(mcs, name, bases, attrs)
+
+
+class ScriptedHTML(gr.HTML, metaclass=_WithoutStub):
     """A gr.HTML whose template never changes, so that focus, scrolling and half-typed text survive every update.
 
     Gradio re-renders a template only when the filled-in string differs; ours holds no placeholder. The scripts read
@@ -35,7 +44,9 @@ class ScriptedHTML(gr.HTML):
             **kwargs,
         )
 
-    def listen(self, event: str, fn: Callable[..., Any] | None, inputs: Any = None, outputs: Any = None, **kw: Any) -> Any:
+    def listen(
+        self, event: str, fn: Callable[..., Any] | None, inputs: Any = None, outputs: Any = None, **kw: Any
+    ) -> Any:
         """Attach `fn` to one of the component's events with the defaults that suit a small gesture.
 
         `trigger_mode="multiple"` matters: Gradio's default drops a second event of a kind while the first is running,

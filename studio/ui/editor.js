@@ -60,7 +60,7 @@ function openEditor({ kind, message, send, close }) {
   const saved = message.correction;
   const fresh = { text: saved?.text ?? message.text ?? "", reason: saved?.reason ?? "", note: saved?.note ?? "" };
   const kept = drafts.read(message.id);
-  const resumed = Boolean(kept && kept.kind === kind && !sameDraft(kept, fresh));
+  const resumed = Boolean(typeof kept?.text === "string" && kept.kind === kind && !sameDraft(kept, fresh));
   const draft = resumed ? { text: kept.text, reason: kept.reason ?? "", note: kept.note ?? "" } : { ...fresh };
   let original = message.text ?? "";
   let sent = null;
@@ -132,6 +132,7 @@ function openEditor({ kind, message, send, close }) {
     // Growing with the text keeps the whole answer in sight; +2 for the borders.
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight + 2}px`;
+    if (document.activeElement === area) node.scrollIntoView({ block: "nearest" });
   }
 
   function showDiff() {
@@ -228,8 +229,8 @@ function openEditor({ kind, message, send, close }) {
 
   area.addEventListener("input", () => {
     draft.text = area.value;
-    fit();
     showDiff();
+    fit();
     complain("");
     remember();
   });

@@ -90,7 +90,7 @@ function paintButtons() {
         buttons.querySelector(`[data-event="${asked.event}"]`)?.focus();
       };
       const no = el("button", { type: "button", class: "st-button", onclick: stop }, word("no"));
-      buttons.replaceChildren(el("span", { class: "st-confirm", role: "alert" }, asked.confirm), actionButton(asked, asked.label), no);
+      buttons.replaceChildren(el("span", { class: "st-confirm", role: "alert" }, asked.confirm), actionButton({ ...asked, primary: true }, word("yes")), no);
     } else buttons.replaceChildren(...actions.map((action) => actionButton(action, action.label)));
     if (focused) buttons.querySelector(`[data-event="${focused}"]`)?.focus();
   }

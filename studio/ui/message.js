@@ -71,7 +71,9 @@ function buildMessage(message, thread) {
 }
 
 function buildPager(record, thread) {
-  const turn = (delta) => () => thread.act("page", record, { delta });
+  const turn = (delta) => (event) => {
+    if (event.currentTarget.getAttribute("aria-disabled") !== "true") thread.act("page", record, { delta });
+  };
   const count = el("span", { class: "st-count" });
   const back = el("button", { type: "button", class: "st-turn", "aria-label": word("previous"), onclick: turn(-1) }, "‹");
   const on = el("button", { type: "button", class: "st-turn", "aria-label": word("next"), onclick: turn(1) }, "›");
@@ -125,7 +127,6 @@ function showEditor(record, kind, thread) {
     updateMessage(record, record.seen, thread);
   }
   record.editor.focus();
-  record.editor.node.scrollIntoView({ block: "nearest" });
 }
 
 function closeEditor(record, thread) {

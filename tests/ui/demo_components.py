@@ -1,6 +1,6 @@
 """A page that shows every component with invented data; run it to look at them, or let the browser tests drive it.
 
-    python tests/ui/demo_components.py [PORT]
+python tests/ui/demo_components.py [PORT]
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class Fake:
         self.value["messages"].append(answer)
         self.value["busy"] = True
         yield self.shown(), ""
-        for word in ("The desk is **open** from ten to seven.\n\n* Bring an ID\n* or a letter\n\n" + "word " * 50).split(" "):
+        for word in (
+            "The desk is **open** from ten to seven.\n\n* Bring an ID\n* or a letter\n\n" + "word " * 50
+        ).split(" "):
             time.sleep(1 / 15)
             answer["text"] += word + " "
             answer["html"] = markdown.render(answer["text"])
@@ -169,7 +171,9 @@ class Fake:
             messages.append(message("u7", "user", "And as a table?\nWith code."))
             messages.append(message("a7", "assistant", text, label="v3", verdict="rejected", reason="tone"))
             messages.append(message("u8", "user", "Thanks"))
-            messages.append(message("a8", "assistant", "", error="The model ran out of memory. Try a shorter question."))
+            messages.append(
+                message("a8", "assistant", "", error="The model ran out of memory. Try a shorter question.")
+            )
         if name == "long":
             for i in range(30):
                 messages.append(message(f"lu{i}", "user", f"Question {i}"))
@@ -220,7 +224,13 @@ LOOP: dict[str, dict[str, Any]] = {
         "detail": "v3 still answers.",
         "actions": [{"event": "retry", "label": "Try again", "primary": True}],
     },
-    "loading": {"state": "loading", "headline": "Getting the model ready…", "detail": "", "progress": None, "actions": []},
+    "loading": {
+        "state": "loading",
+        "headline": "Getting the model ready…",
+        "detail": "",
+        "progress": None,
+        "actions": [],
+    },
 }
 LOOP_JA = {
     **LOOP["ready"],
@@ -272,7 +282,13 @@ def build(fake: Fake) -> gr.Blocks:
                     gr.Markdown("Project", elem_classes="st-heading")
                     gr.Dropdown(["Library help desk", "Support"], show_label=False, container=False)
                     gr.Markdown("Conversations", elem_classes="st-heading")
-                    gr.Radio(["Lost card", "Late fees", "予約の取り消し"], value="Lost card", show_label=False, container=False, elem_classes="st-conversations")
+                    gr.Radio(
+                        ["Lost card", "Late fees", "予約の取り消し"],
+                        value="Lost card",
+                        show_label=False,
+                        container=False,
+                        elem_classes="st-conversations",
+                    )
                     gr.Button("New conversation", size="sm")
                 with gr.Column(elem_classes="st-centre", min_width=0):
                     PanelToggles({"title": "Lost card"})
@@ -294,7 +310,9 @@ def build(fake: Fake) -> gr.Blocks:
                     with gr.Accordion("Sampling", open=False):
                         gr.Slider(0, 2, 0.7, label="Temperature")
             with gr.Tab("Examples 44"), gr.Column(elem_classes="st-tabpage"):
-                DiffView({"before": LATE, "after": "Late books cost 20 cents a day, at most 5 euros. Children pay nothing."})
+                DiffView(
+                    {"before": LATE, "after": "Late books cost 20 cents a day, at most 5 euros. Children pay nothing."}
+                )
                 DiffView({"before": JA, "after": "カードの再発行は200円です。身分証をお持ちください。"})
                 DiffView(None)
             with gr.Tab("Train"), gr.Column(elem_classes="st-tabpage"):
@@ -326,6 +344,7 @@ def build(fake: Fake) -> gr.Blocks:
         def pressed(name: str) -> Any:
             return lambda: fake.log.append((name, {}))
 
+        demo.load(fake.shown, None, thread, api_visibility="private", show_progress="hidden")
         for event in loop.gestures:
             loop.listen(event, pressed(event))
     return demo
