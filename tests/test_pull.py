@@ -386,6 +386,25 @@ def test_a_folder_with_a_missing_shard_says_which(tiny: Path, tmp_path: Path) ->
         check_folder(mine, "mine")
 
 
+def test_a_tokenizer_that_is_a_sentencepiece_file_alone_can_be_loaded(tmp_path: Path) -> None:
+    """Several Japanese models come so; Transformers then needs packages that it doesn't ask for itself."""
+    import sentencepiece
+    from transformers import AutoTokenizer
+
+    text = tmp_path / "text.txt"
+    text.write_text("東京は日本の首都です。\n" * 50, encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text), model_prefix=str(tmp_path / "tokenizer"), vocab_size=271, byte_fallback=True, minloglevel=2
+    )
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}'
+    )
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    ids = tokenizer("日本の首都")["input_ids"]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "日本の首都"
+
+
 # From a package
 
 
