@@ -9,7 +9,7 @@ import pytest
 from studio.errors import InvalidInput
 from studio.model.probe import Machine, compute, container_memory, probe, read_cpu, usable_cores
 
-PLAIN = Machine(cpu="a CPU", cores=2, flags=("avx2",), ram=8 << 30, ram_free=4 << 30)
+PLAIN = Machine(cpu="a CPU", cores=2, flags=("avx2",), ram_total=8 << 30, ram_available=4 << 30)
 
 INTEL = """\
 processor\t: 0
@@ -90,7 +90,7 @@ def test_this_machine_can_be_looked_at_and_written_down() -> None:
     machine = probe()
     assert machine.cpu
     assert machine.cores >= 1
-    assert 0 < machine.ram_free <= machine.ram
+    assert 0 < machine.ram_available <= machine.ram_total
     assert {"torch", "transformers", "peft", "gradio"} <= machine.versions.keys()
     assert (machine.gpu is None) == (machine.vram is None)
     json.dumps(dataclasses.asdict(machine))

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from standins import COMMIT, Repo, StandInHub, StandInIndex, serving, tiny_gguf, tiny_model, wheel_with
 
 from studio.errors import Busy, Cancelled, DiskFull, InvalidInput, ModelUnavailable
 from studio.model import hub as hub_module
@@ -23,6 +22,7 @@ from studio.model.catalogue import ModelEntry, WheelSource, load_catalogue
 from studio.model.files import check_folder, disk_errors, need_space
 from studio.model.pull import locate, pull
 from studio.settings import DEFAULT_MODEL
+from tests.standins import COMMIT, Repo, StandInHub, StandInIndex, serving, tiny_gguf, tiny_model, wheel_with
 
 NOWHERE = "http://127.0.0.1:1"
 """A Hub that can't be reached."""
