@@ -289,22 +289,22 @@ def _wire_asking(desk: Desk, session: gr.State, tab: ChatTab, stop: gr.Button, s
         yield from run(at, *rest)
 
     @guarded
-    def send(text: str, at: Session, *rest: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def send(request: gr.Request, text: str, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
         for update in ask(text, request, at, *rest):
             yield (*update, "")
 
     @guarded
-    def suggest(at: Session, *rest: Any, evt: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def suggest(evt: gr.EventData, request: gr.Request, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
         yield from ask(evt._data["text"], request, at, *rest)
 
     @guarded
-    def retry(at: Session, *rest: Any, evt: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    def retry(evt: gr.EventData, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
         if evt._data["id"] != "failed":
             conversation.go_back_to(desk.studio, evt._data["id"])
         yield from run(at, *rest)
 
     @guarded
-    def edit(at: Session, *rest: Any, evt: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def edit(evt: gr.EventData, request: gr.Request, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
         conversation.edit(desk.studio, evt._data["id"], evt._data["text"], author_of(request))
         yield from run(at, *rest)
 
@@ -331,7 +331,12 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
                 author=author,
             )
         except StudioError as error:
-            return thread(desk, at, errors={message_id: str(error)})
+            value = thread(desk, at, errors={message_id: str(error)})
+            for message in value["messages"]:
+                if message["id"] == message_id:
+                    # The browser is told only of values that differ: a second refusal must not look like the first.
+                    message["attempt"] = time.time_ns()
+            return value
         total = desk.studio.store.examples.count(at.project_id)
         fresh = desk.studio.store.examples.count_new(at.project_id)
         gr.Success(html.escape(say(at.language, f"app.chat.{verdict}", total=total, new=fresh)), duration=4)
