@@ -1,6 +1,7 @@
-"""The command line: each command calls one use case. With `--json` the last line of standard output is one JSON value.
+"""The command line: each command calls one use case.
 
-Exit status 0: done; 1: the work failed; 2: the request was wrong. Errors are one sentence and a hint, on standard error.
+With `--json` the last line of standard output is one JSON value. Exit status 0: done; 1: the work failed; 2: the
+request was wrong. Errors are one sentence and a hint, on standard error.
 """
 
 from __future__ import annotations
@@ -240,8 +241,8 @@ def _models_list(options: argparse.Namespace, settings: Settings) -> None:
         for key, entry in load_catalogue().items()
     ]
     text = "\n".join(
-        f"{'*' if r['default'] else ' '} {r['key']:28} {r['parameters'] / 1e6:6.0f}M  {','.join(r['languages'][:4]):12} "
-        f"{r['licence']:14} {'fetched' if r['fetched'] else ''}"
+        f"{'*' if r['default'] else ' '} {r['key']:28} {r['parameters'] / 1e6:6.0f}M  "
+        f"{','.join(r['languages'][:4]):12} {r['licence']:14} {'fetched' if r['fetched'] else ''}"
         for r in rows
     )
     _print(options, rows, text)
@@ -408,10 +409,10 @@ def _train(options: argparse.Namespace, settings: Settings) -> None:
 
     changes = {}
     for item in options.settings:
-        key, found, value = item.partition("=")
-        if not found:
+        key, sign, text = item.partition("=")
+        if not sign:
             raise InvalidInput(f"--set {item} has no value.", "Write --set key=value.")
-        changes[key.strip()] = value.strip()
+        changes[key.strip()] = text.strip()
     if options.method:
         changes["method"] = options.method
     recipe = Recipe().with_settings(changes)
@@ -552,7 +553,8 @@ def _adapters_list(options: argparse.Namespace, settings: Settings) -> None:
                 }
             )
         text = "\n".join(
-            f"{'*' if r['live'] else ' '} {r['name']:6} {r['id']}  {r['method']:6} learned {r['learned']} of {r['total']}"
+            f"{'*' if r['live'] else ' '} {r['name']:6} {r['id']}  {r['method']:6} "
+            f"learned {r['learned']} of {r['total']}"
             for r in rows
         )
         _print(options, rows, text or "There are no adapters yet; the base answers.")

@@ -68,9 +68,7 @@ def edit(studio: Studio, example_id: str, prompt: str, answer: str, author: str 
 
 
 def _append(studio: Studio, example: Example, author: str) -> Example:
-    changed = replace(
-        example, version=example.version + 1, author=author or studio.settings.author, created_at=now()
-    )
+    changed = replace(example, version=example.version + 1, author=author or studio.settings.author, created_at=now())
     studio.store.examples.append([changed])
     return changed
 
@@ -171,8 +169,8 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
             raise InvalidInput(f"{path.name} is larger than {MAX_FILE_BYTES // 10**9} GB.", "Split it.")
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InvalidInput(f"{path.name} is not UTF-8 text (line {line}).", "Save it as UTF-8.") from error
+        where = error.object[: error.start].count(b"\n") + 1
+        raise InvalidInput(f"{path.name} is not UTF-8 text (line {where}).", "Save it as UTF-8.") from error
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
     if not text.strip():
@@ -192,12 +190,17 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
             ) from error
         yield from enumerate(rows, 1)
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not `splitlines`: a line separator such as U+2028 may stand inside a JSON string.
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield number, error
+            yield number, _row_of(line)
+
+
+def _row_of(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return error
 
 
 def _from_row(project: Project, row: Any, approve: bool, author: str) -> Example:

@@ -169,7 +169,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Example:
-    """A row of the dataset at one version: prompt turns (oldest first, the last one the user's) and the answer to learn."""
+    """A row of the dataset at one version: prompt turns, oldest first, and the answer to learn to the last of them."""
 
     id: str
     project_id: str

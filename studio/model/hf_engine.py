@@ -131,9 +131,7 @@ class HFEngine:
         order = sorted(range(len(prompts)), key=lambda i: (prompts[i].tokens, limits[i]))
         while order and not cancelled.is_set():
             batch = order[:BATCH]
-            texts = self._answer_batch(
-                [prompts[i] for i in batch], adapter, max(limits[i] for i in batch), cancelled
-            )
+            texts = self._answer_batch([prompts[i] for i in batch], adapter, max(limits[i] for i in batch), cancelled)
             if texts is None:
                 continue  # gave way to someone in the chat, or cancelled
             order = order[BATCH:]

@@ -8,9 +8,7 @@ from typing import Any
 from studio.errors import ModelUnavailable
 
 
-def load_base(
-    path: Path, *, precision: str, packed: bool, device: str, dtype: str, attention: str = "sdpa"
-) -> Any:
+def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: str, attention: str = "sdpa") -> Any:
     """The base model in evaluation mode.
 
     Args:

@@ -84,9 +84,7 @@ class Examples:
         )
         return [_example(row) for row in rows]
 
-    def count(
-        self, project_id: str, *, status: str | None = None, split: str | None = None, text: str = ""
-    ) -> int:
+    def count(self, project_id: str, *, status: str | None = None, split: str | None = None, text: str = "") -> int:
         where, parameters = _filters(project_id, status, split, text)
         row = self._db.row(f"SELECT count(*) AS n FROM ({_CURRENT}) {where}", parameters)
         return int(row["n"]) if row else 0
