@@ -77,10 +77,11 @@ class Examples:
         newest_first: bool = False,
     ) -> list[Example]:
         """Current rows of a project that fit every filter given."""
-        order = "DESC" if newest_first else "ASC"
+        # The newest first, with the test rows after all others: they are looked at least.
+        order = "split = 'test', id DESC" if newest_first else "id"
         where, parameters = _filters(project_id, status, split, text)
         rows = self._db.rows(
-            f"SELECT * FROM ({_CURRENT}) {where} ORDER BY id {order} LIMIT ? OFFSET ?", [*parameters, limit, offset]
+            f"SELECT * FROM ({_CURRENT}) {where} ORDER BY {order} LIMIT ? OFFSET ?", [*parameters, limit, offset]
         )
         return [_example(row) for row in rows]
 

@@ -21,9 +21,11 @@ TICK_S = 0.7
 def build(studio: Studio) -> gr.Blocks:
     """The whole interface over an open studio."""
     desk = Desk(studio)
-    with gr.Blocks(
-        fill_height=True, fill_width=True, title="Correction Studio", analytics_enabled=False
-    ) as page, gr.Column(elem_classes="st-page"):
+    page: gr.Blocks
+    with (
+        gr.Blocks(fill_height=True, fill_width=True, title="Correction Studio", analytics_enabled=False) as page,
+        gr.Column(elem_classes="st-page"),
+    ):
         session = gr.State(None)
         # Ids only, so that a reload comes back to the same conversation; the fixed key survives a restart of the app.
         remembered = gr.BrowserState({}, storage_key="studio-session", secret="ids-only")  # noqa: S106

@@ -74,9 +74,7 @@ def show(desk: Desk, session: Session) -> tuple[Any, ...]:
 
 def thread(desk: Desk, session: Session, **more: Any) -> dict[str, Any]:
     shown = conversation.view(desk.studio, session.conversation_id) if session.conversation_id else []
-    return present.thread_value(
-        shown, _names(desk, session), session.language, empty=_empty(desk, session), **more
-    )
+    return present.thread_value(shown, _names(desk, session), session.language, empty=_empty(desk, session), **more)
 
 
 def _names(desk: Desk, session: Session) -> present.Names:
@@ -173,9 +171,7 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
     with gr.Row(elem_classes="st-shell"):
         with gr.Column(elem_classes="st-side st-side-left", min_width=0):
             gr.Markdown(t("app.chat.project"), elem_classes="st-heading")
-            project = gr.Dropdown(
-                [], label=t("app.chat.project"), show_label=False, container=False, elem_id="project"
-            )
+            project = gr.Dropdown([], label=t("app.chat.project"), show_label=False, container=False, elem_id="project")
             with gr.Accordion(t("app.chat.more_projects"), open=False):
                 new_name = gr.Textbox(label=t("app.chat.new_project"), max_lines=1, elem_id="new-project")
                 create = gr.Button(t("app.chat.create"), size="sm")
@@ -226,9 +222,7 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
             shots_changed = gr.State(0.0)
             with gr.Accordion(t("app.chat.shots"), open=False, elem_id="shots"):
                 _shots(desk, session, shots_changed)
-            answer_with = gr.Dropdown(
-                [("", LIVE)], value=LIVE, label=t("app.chat.answer_with"), elem_id="answer-with"
-            )
+            answer_with = gr.Dropdown([("", LIVE)], value=LIVE, label=t("app.chat.answer_with"), elem_id="answer-with")
             with gr.Accordion(t("app.chat.rendered"), open=False, elem_id="rendered") as rendered:
                 tokens = gr.Markdown("")
                 exact = gr.Textbox(label=t("app.chat.exact"), lines=6, max_lines=20, interactive=False, elem_id="exact")
@@ -409,9 +403,7 @@ def _wire_choosing(
     try_sample.click(start_sample, [session, tab.sample], everything, **QUIET)
     tab.conversations.input(choose_conversation, [session, tab.conversations], everything, **QUIET)
     new.click(lambda at: go(replace(at, conversation_id=None)), [session], everything, **QUIET)
-    search.change(
-        lambda at, text: conversation_list(desk, at, text), [session, search], tab.conversations, **QUIET
-    )
+    search.change(lambda at, text: conversation_list(desk, at, text), [session, search], tab.conversations, **QUIET)
 
 
 def _shots(desk: Desk, session: gr.State, changed: gr.State) -> None:
@@ -424,7 +416,7 @@ def _shots(desk: Desk, session: gr.State, changed: gr.State) -> None:
         projects.set_shots(desk.studio, at.project_id, tuple(shots))
         return time.time()
 
-    @gr.render(inputs=[session], triggers=[changed.change])
+    @gr.render(inputs=[session], triggers=[changed.change])  # type: ignore[untyped-decorator]
     def listed(at: Session | None) -> None:
         if at is None:
             return

@@ -16,6 +16,7 @@ from studio.ui.session import Desk, Session, author_of, guarded
 from studio.ui.words import say, t
 
 PAGE = 25
+HEADERS = ("app.chat.question", "app.chat.answer", "app.examples.status", "app.examples.source")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
@@ -39,17 +40,21 @@ class ExamplesTab:
 
 def show(desk: Desk, at: Session, search: str = "", status: str = "", page: int = 0) -> tuple[Any, ...]:
     """One page of the table, in the order of `ExamplesTab.view`."""
-    filters = {"status": status or None, "text": search.strip()}
-    total = desk.studio.store.examples.count(at.project_id, **filters)
+    text, wanted = search.strip(), status or None
+    total = desk.studio.store.examples.count(at.project_id, status=wanted, text=text)
     page = max(0, min(page, (total - 1) // PAGE if total else 0))
     found = desk.studio.store.examples.find(
-        at.project_id, **filters, limit=PAGE, offset=page * PAGE, newest_first=True
+        at.project_id, status=wanted, text=text, limit=PAGE, offset=page * PAGE, newest_first=True
     )
     first = page * PAGE + 1 if total else 0
     count = say(at.language, "app.examples.count", first=first, last=page * PAGE + len(found), total=total)
     rows = [_row(e, at.language) for e in found]
     project = projects.get(desk.studio, at.project_id)
-    return rows or [["", "", "", ""]], [e.id for e in found], count, page, project.format
+    headers = [
+        say(at.language, key)
+        for key in ("app.chat.question", "app.chat.answer", "app.examples.status", "app.examples.source")
+    ]
+    return {"headers": headers, "data": rows}, [e.id for e in found], count, page, project.format
 
 
 def _row(example: Example, language: str) -> list[str]:
@@ -141,8 +146,8 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
 
     for event in (search.change, status.input):
         event(lambda at, text, wanted: show(desk, at, text, wanted), [session, search, status], made.view, **QUIET)
-    earlier.click(lambda *a: table_of(*a[:3], a[3] - 1), inputs, made.view, **QUIET)
-    later.click(lambda *a: table_of(*a[:3], a[3] + 1), inputs, made.view, **QUIET)
+    earlier.click(lambda at, text, wanted, number: table_of(at, text, wanted, number - 1), inputs, made.view, **QUIET)
+    later.click(lambda at, text, wanted, number: table_of(at, text, wanted, number + 1), inputs, made.view, **QUIET)
 
     opened = [card, diff, question, answer, chosen]
 
@@ -166,8 +171,13 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
         return opening(dataset.get(desk.studio, shown[evt.index[0]]), at.language)
 
     @guarded
-    def judge(request: gr.Request, verdict: str, example_id: str, *where: Any) -> tuple[Any, ...]:
-        dataset.set_status(desk.studio, example_id, verdict, author_of(request))  # type: ignore[arg-type]
+    def approve_row(request: gr.Request, example_id: str, *where: Any) -> tuple[Any, ...]:
+        dataset.set_status(desk.studio, example_id, "approved", author_of(request))
+        return table_of(*where)
+
+    @guarded
+    def reject_row(request: gr.Request, example_id: str, *where: Any) -> tuple[Any, ...]:
+        dataset.set_status(desk.studio, example_id, "rejected", author_of(request))
         return table_of(*where)
 
     @guarded
@@ -200,10 +210,9 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
             now = projects.get(desk.studio, at.project_id).format
         return now
 
-    verdict_approved, verdict_rejected = gr.State("approved"), gr.State("rejected")
     table.select(choose, [session, ids], opened, **QUIET)
-    approve.click(judge, [verdict_approved, chosen, *inputs], made.view, **QUIET)
-    reject.click(judge, [verdict_rejected, chosen, *inputs], made.view, **QUIET)
+    approve.click(approve_row, [chosen, *inputs], made.view, **QUIET)
+    reject.click(reject_row, [chosen, *inputs], made.view, **QUIET)
     save.click(change, [chosen, question, answer, *inputs], [*made.view, *opened], **QUIET)
     add.click(append, [new_question, new_answer, *inputs], [*made.view, new_question, new_answer], **QUIET)
     file.upload(take_file, [file, approved, *inputs], [*made.view, imported], **QUIET)

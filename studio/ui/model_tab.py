@@ -84,8 +84,10 @@ def machine_text(desk: Desk, at: Session) -> str:
 
 def build(desk: Desk, session: gr.State) -> ModelTab:
     catalogue = load_catalogue()
-    with gr.Tab(t("app.model.tab"), id="model") as tab, gr.Column(elem_classes="st-tabpage"), gr.Row(
-        elem_classes="st-columns"
+    with (
+        gr.Tab(t("app.model.tab"), id="model") as tab,
+        gr.Column(elem_classes="st-tabpage"),
+        gr.Row(elem_classes="st-columns"),
     ):
         with gr.Column():
             gr.Markdown(t("app.model.title"), elem_classes="st-heading")
@@ -115,7 +117,7 @@ def build(desk: Desk, session: gr.State) -> ModelTab:
 
     choice.change(lambda at, name: describe(desk, at, name or ""), [session, choice], about, **QUIET)
     use.click(choose, [session, choice], about, **QUIET)
-    cancel.click(lambda: desk.studio.cancel_loading.set(), None, None, **QUIET)
+    cancel.click(desk.studio.cancel_loading.set, None, None, **QUIET)
     return made
 
 

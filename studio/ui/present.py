@@ -208,9 +208,7 @@ def lesson(name: str, score: Score | None, language: str) -> str:
     """ "v3 is live: learned 29 of 32, broke 0"."""
     if score is None:
         return say(language, "app.bar.live_unchecked", name=name)
-    return say(
-        language, "app.bar.live", name=name, learned=score.learned, total=score.total, broke=score.broke
-    )
+    return say(language, "app.bar.live", name=name, learned=score.learned, total=score.total, broke=score.broke)
 
 
 def held_out(score: Score | None, language: str) -> str:

@@ -48,7 +48,7 @@ def application(studio: Studio) -> fastapi.FastAPI:
         return JSONResponse({"status": "ok", "model": studio.state.name})
 
     page = build(studio).queue(default_concurrency_limit=16, max_size=256)
-    return gr.mount_gradio_app(
+    mounted: fastapi.FastAPI = gr.mount_gradio_app(
         app,
         page,
         path="/",
@@ -62,6 +62,7 @@ def application(studio: Studio) -> fastapi.FastAPI:
         css_paths=[theme.css_path()],
         i18n=words.gr_i18n(),
     )
+    return mounted
 
 
 def serve(settings: Settings) -> None:
@@ -77,9 +78,7 @@ def serve(settings: Settings) -> None:
         app = application(studio)
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - shown, not bound
         print(f"The studio is at http://{shown}:{settings.port}", file=sys.stderr, flush=True)  # noqa: T201
-        uvicorn.run(
-            app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3
-        )
+        uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3)
     finally:
         studio.closing.set()
 

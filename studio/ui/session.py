@@ -97,7 +97,7 @@ def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
             return error
         if isinstance(error, StudioError):
             return as_gradio(error)
-        log.exception("A handler failed")
+        log.error("A handler failed", exc_info=error)
         return gr.Error("Something went wrong. Nothing was changed. The log has the details.", print_exception=False)
 
     if inspect.isgeneratorfunction(handler):
@@ -106,7 +106,7 @@ def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
         def generate(*arguments: Any, **named: Any) -> Iterator[Any]:
             try:
                 yield from handler(*arguments, **named)
-            except Exception as error:  # noqa: BLE001 - the boundary
+            except Exception as error:
                 raise translate(error) from error
 
         return generate
@@ -115,7 +115,7 @@ def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         try:
             return handler(*arguments, **named)
-        except Exception as error:  # noqa: BLE001 - the boundary
+        except Exception as error:
             raise translate(error) from error
 
     return call

@@ -18,6 +18,7 @@ from studio.ui.words import say, t
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 SHOWN_RUNS = 50
+COLUMNS = ("status", "method", "rows", "learned", "time", "when", "note")
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ def show(desk: Desk, at: Session, *recipe: Any) -> tuple[Any, ...]:
         plan = present.plan_text(training.plan(desk.studio, at.project_id, recipe_from(*recipe)), at.language)
     except StudioError as error:
         plan = str(error)
+    headers = ["#", *(say(at.language, f"app.train.column.{name}") for name in COLUMNS)]
     if not runs:
-        return plan, say(at.language, "app.train.none"), _plot(()), [], ""
+        return plan, say(at.language, "app.train.none"), _plot(()), {"headers": headers, "data": []}, ""
     progress = training.progress(desk.studio, runs[0])
     log = JobDir(desk.studio.workspace.runs / runs[0].id).log_tail()
     rows = [_row(run, at.language) for run in runs]
-    return plan, present.progress_text(progress, at.language), _plot(progress.losses), rows, log
+    table = {"headers": headers, "data": rows}
+    return plan, present.progress_text(progress, at.language), _plot(progress.losses), table, log
 
 
 def _plot(losses: tuple[tuple[int, float], ...]) -> pd.DataFrame:
@@ -99,7 +102,9 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
                     elem_id="method",
                 )
                 with gr.Accordion(t("app.train.advanced"), open=False):
-                    rank = gr.Slider(1, 128, default.r, step=1, label=t("app.train.rank"), info=t("app.train.rank_info"))
+                    rank = gr.Slider(
+                        1, 128, default.r, step=1, label=t("app.train.rank"), info=t("app.train.rank_info")
+                    )
                     rate = gr.Number(default.learning_rate, label=t("app.train.rate"), info=t("app.train.rate_info"))
                     batch = gr.Slider(1, 32, default.batch_size, step=1, label=t("app.train.batch"))
                     passes = gr.Number(None, label=t("app.train.passes"), info=t("app.train.passes_info"), precision=0)
@@ -112,8 +117,8 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
                     _plot(()),
                     x="step",
                     y="loss",
-                    x_title=t("app.train.step_axis"),
-                    y_title=t("app.train.loss_axis"),
+                    x_title="step",
+                    y_title="loss",
                     height=220,
                     show_label=False,
                     buttons=[],
@@ -124,7 +129,8 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
                     retry = gr.Button(t("app.train.retry"), size="sm", elem_id="train-retry")
         gr.Markdown(t("app.train.runs"), elem_classes="st-heading")
         runs = gr.Dataframe(
-            headers=["#", "", "", "", "", "", "", ""],
+            headers=["#", *COLUMNS],
+            column_widths=["5%", "12%", "10%", "10%", "11%", "9%", "17%", "26%"],
             type="array",
             interactive=False,
             wrap=True,
