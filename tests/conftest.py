@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +31,27 @@ CORPUS = (
     "開館時間を教えてください。開館は火曜から日曜の9時半から18時です。月曜は休館です。",
     "Where can I park? Behind the house, two hours are free. user assistant system",
 )
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What `condition` returns once it is true."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+    return value
+
+
+def together(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """What `work(0)` … `work(count - 1)` return, each in a thread of its own, all let go at one moment."""
+    barrier = threading.Barrier(count)
+
+    def begin(number: int) -> Any:
+        barrier.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(begin, range(count)))
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +81,6 @@ def asked(studio: Studio, project: Project) -> Callable[..., Message]:
     """Ask a question and read the whole answer; returns the answer as it was saved."""
 
     def ask(text: str, conversation_id: str | None = None) -> Message:
-        import threading
-
         conversation_id = conversation_id or conversation.start(studio, project.id).id
         conversation.ask(studio, conversation_id, text)
         for _ in conversation.reply(studio, conversation_id, conversation.AskOptions(), threading.Event()):
