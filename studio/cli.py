@@ -488,7 +488,10 @@ def _run_value(run: Any) -> dict[str, Any]:
 
 
 def _runs_list(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import training
+
     with _opened(settings, "runs list") as studio:
+        training.adopt_finished(studio)
         runs = studio.store.runs.find(_project(studio, options).id)
         text = "\n".join(f"{r.id}  {r.status:9} {r.rows} rows  {r.seconds or 0:.0f} s  {r.error}" for r in runs)
         _print(options, [_run_value(r) for r in runs], text)
@@ -498,6 +501,7 @@ def _runs_show(options: argparse.Namespace, settings: Settings) -> None:
     from studio import training
 
     with _opened(settings, "runs show") as studio:
+        training.adopt_finished(studio)
         value = _run_value(training.get(studio, options.id))
         _print(options, value, json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -506,6 +510,7 @@ def _runs_cancel(options: argparse.Namespace, settings: Settings) -> None:
     from studio import training
 
     with _opened(settings, "runs cancel") as studio:
+        training.adopt_finished(studio)
         training.cancel(studio, options.id)
         _print(options, {"run": options.id, "asked": True}, "The run was asked to stop.")
 

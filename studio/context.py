@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from studio.errors import Busy, ModelUnavailable, StudioError, WorkError
+from studio.errors import Busy, ModelUnavailable, StudioError
 from studio.model.catalogue import ModelEntry, resolve
 from studio.model.engine import EchoEngine, Engine, EngineState
 from studio.model.identity import identity_of
@@ -74,7 +74,10 @@ class Studio:
     @property
     def compute(self) -> Compute:
         if self._compute is None:
-            self._compute = compute(probe(), self.settings.dtype)
+            is_echo = self.settings.engine == "echo"
+            self._compute = (
+                Compute("cpu", "float32", "nothing is computed") if is_echo else compute(probe(), self.settings.dtype)
+            )
         return self._compute
 
     def load_engine(self, progress: Callable[[str, int, int], None] | None = None) -> Engine:
@@ -140,7 +143,7 @@ class Studio:
         self.settings = replace(settings, model=DEFAULT_MODEL)
         try:
             return self.load_engine(progress)
-        except WorkError:
+        except StudioError:
             write_json(self.workspace.root / "model.json", before or {})
             self.settings = settings
             raise

@@ -49,7 +49,8 @@ def get(studio: Studio, example_id: str) -> Example:
 
 def set_status(studio: Studio, example_id: str, status: Status, author: str = "") -> Example:
     """Approve or reject a row: a new version of it."""
-    return _append(studio, replace(get(studio, example_id), status=status), author)
+    with studio.store.transaction():
+        return _append(studio, replace(get(studio, example_id), status=status), author)
 
 
 def edit(studio: Studio, example_id: str, prompt: str, answer: str, author: str = "") -> Example:
@@ -58,13 +59,14 @@ def edit(studio: Studio, example_id: str, prompt: str, answer: str, author: str 
     Raises:
         InvalidInput: one of them is empty, or nothing changed.
     """
-    old = get(studio, example_id)
     if not prompt.strip() or not answer.strip():
         raise InvalidInput("An example needs a question and an answer.", "Fill in both.")
-    if prompt == old.question and answer == old.answer:
-        raise InvalidInput("The example is unchanged.")
-    messages = (*old.messages[:-1], Turn("user", prompt))
-    return _append(studio, replace(old, messages=messages, answer=answer), author)
+    with studio.store.transaction():
+        old = get(studio, example_id)
+        if prompt == old.question and answer == old.answer:
+            raise InvalidInput("The example is unchanged.")
+        messages = (*old.messages[:-1], Turn("user", prompt))
+        return _append(studio, replace(old, messages=messages, answer=answer), author)
 
 
 def _append(studio: Studio, example: Example, author: str) -> Example:
@@ -169,8 +171,8 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
             raise InvalidInput(f"{path.name} is larger than {MAX_FILE_BYTES // 10**9} GB.", "Split it.")
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        where = error.object[: error.start].count(b"\n") + 1
-        raise InvalidInput(f"{path.name} is not UTF-8 text (line {where}).", "Save it as UTF-8.") from error
+        bad_line = error.object[: error.start].count(b"\n") + 1
+        raise InvalidInput(f"{path.name} is not UTF-8 text (line {bad_line}).", "Save it as UTF-8.") from error
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
     if not text.strip():
@@ -266,6 +268,8 @@ def _from_messages(value: Any) -> tuple[list[Turn], str]:
         raise InvalidInput("the last turns must be a question (user) and its answer (assistant)")
     if any(turn.role == "system" for turn in turns[1:]):
         raise InvalidInput("a system turn can only come first")
+    if not turns[-2].content.strip():
+        raise InvalidInput("the question is empty")
     if not turns[-1].content.strip():
         raise InvalidInput("the answer is empty")
     return turns[:-1], turns[-1].content
@@ -277,6 +281,10 @@ def _text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
         return default
     if not isinstance(value, str):
         raise InvalidInput(f"`{key}` is missing" if value is None else f"`{key}` is not text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"`{key}` holds half a character (an unpaired surrogate)") from error
     return value
 
 
