@@ -45,9 +45,8 @@ def ensure_loaded(studio: Studio, adapter_id: str) -> None:
     Raises:
         AdapterRejected: its files failed a check; whatever was loaded stays.
     """
-    if not studio.engine.has_adapter(adapter_id):
-        adapter = get(studio, adapter_id)
-        studio.engine.load_adapter(adapter.id, folder(studio, adapter.id), adapter.sha256)
+    adapter = get(studio, adapter_id)
+    studio.engine.load_adapter(adapter.id, folder(studio, adapter.id), adapter.sha256)
 
 
 def activate(studio: Studio, project_id: str, adapter_id: str | None, why: str = "chosen") -> None:

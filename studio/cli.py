@@ -1,6 +1,7 @@
-"""The command line: each command calls one use case. With `--json` the last line of standard output is one JSON value.
+"""The command line: each command calls one use case.
 
-Exit status 0: done; 1: the work failed; 2: the request was wrong. Errors are one sentence and a hint, on standard error.
+With `--json` the last line of standard output is one JSON value. Exit status 0: done; 1: the work failed; 2: the
+request was wrong. Errors are one sentence and a hint, on standard error.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ def _progress_bar() -> Callable[[str, int, int], None]:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> None:
-    from studio.serving import serve
+    from studio.ui.serving import serve
 
     serve(settings)
 
@@ -240,8 +241,8 @@ def _models_list(options: argparse.Namespace, settings: Settings) -> None:
         for key, entry in load_catalogue().items()
     ]
     text = "\n".join(
-        f"{'*' if r['default'] else ' '} {r['key']:28} {r['parameters'] / 1e6:6.0f}M  {','.join(r['languages'][:4]):12} "
-        f"{r['licence']:14} {'fetched' if r['fetched'] else ''}"
+        f"{'*' if r['default'] else ' '} {r['key']:28} {r['parameters'] / 1e6:6.0f}M  "
+        f"{','.join(r['languages'][:4]):12} {r['licence']:14} {'fetched' if r['fetched'] else ''}"
         for r in rows
     )
     _print(options, rows, text)
@@ -408,10 +409,10 @@ def _train(options: argparse.Namespace, settings: Settings) -> None:
 
     changes = {}
     for item in options.settings:
-        key, found, value = item.partition("=")
-        if not found:
+        key, sign, text = item.partition("=")
+        if not sign:
             raise InvalidInput(f"--set {item} has no value.", "Write --set key=value.")
-        changes[key.strip()] = value.strip()
+        changes[key.strip()] = text.strip()
     if options.method:
         changes["method"] = options.method
     recipe = Recipe().with_settings(changes)
@@ -487,7 +488,10 @@ def _run_value(run: Any) -> dict[str, Any]:
 
 
 def _runs_list(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import training
+
     with _opened(settings, "runs list") as studio:
+        training.adopt_finished(studio)
         runs = studio.store.runs.find(_project(studio, options).id)
         text = "\n".join(f"{r.id}  {r.status:9} {r.rows} rows  {r.seconds or 0:.0f} s  {r.error}" for r in runs)
         _print(options, [_run_value(r) for r in runs], text)
@@ -497,6 +501,7 @@ def _runs_show(options: argparse.Namespace, settings: Settings) -> None:
     from studio import training
 
     with _opened(settings, "runs show") as studio:
+        training.adopt_finished(studio)
         value = _run_value(training.get(studio, options.id))
         _print(options, value, json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -505,6 +510,7 @@ def _runs_cancel(options: argparse.Namespace, settings: Settings) -> None:
     from studio import training
 
     with _opened(settings, "runs cancel") as studio:
+        training.adopt_finished(studio)
         training.cancel(studio, options.id)
         _print(options, {"run": options.id, "asked": True}, "The run was asked to stop.")
 
@@ -552,7 +558,8 @@ def _adapters_list(options: argparse.Namespace, settings: Settings) -> None:
                 }
             )
         text = "\n".join(
-            f"{'*' if r['live'] else ' '} {r['name']:6} {r['id']}  {r['method']:6} learned {r['learned']} of {r['total']}"
+            f"{'*' if r['live'] else ' '} {r['name']:6} {r['id']}  {r['method']:6} "
+            f"learned {r['learned']} of {r['total']}"
             for r in rows
         )
         _print(options, rows, text or "There are no adapters yet; the base answers.")

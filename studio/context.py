@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from studio.errors import Busy, ModelUnavailable, StudioError, WorkError
+from studio.errors import Busy, ModelUnavailable, StudioError
 from studio.model.catalogue import ModelEntry, resolve
 from studio.model.engine import EchoEngine, Engine, EngineState
-from studio.model.probe import Compute, compute, probe
 from studio.model.identity import identity_of
+from studio.model.probe import Compute, compute, probe
 from studio.model.pull import locate, pull
-from studio.settings import Settings
+from studio.settings import DEFAULT_MODEL, Settings
 from studio.store import Store
 from studio.workspace import Workspace, read_json, write_json
 
@@ -43,8 +43,9 @@ class Studio:
     def model_name(self) -> str:
         """The model in use: the setting, unless another was chosen in the app."""
         chosen = read_json(self.workspace.root / "model.json") or {}
-        default = Settings.__dataclass_fields__["model"].default
-        return str(chosen.get("model") or default) if self.settings.model == default else self.settings.model
+        return (
+            str(chosen.get("model") or DEFAULT_MODEL) if self.settings.model == DEFAULT_MODEL else self.settings.model
+        )
 
     @property
     def engine(self) -> Engine:
@@ -73,7 +74,10 @@ class Studio:
     @property
     def compute(self) -> Compute:
         if self._compute is None:
-            self._compute = compute(probe(), self.settings.dtype)
+            is_echo = self.settings.engine == "echo"
+            self._compute = (
+                Compute("cpu", "float32", "nothing is computed") if is_echo else compute(probe(), self.settings.dtype)
+            )
         return self._compute
 
     def load_engine(self, progress: Callable[[str, int, int], None] | None = None) -> Engine:
@@ -136,10 +140,10 @@ class Studio:
         resolve(name)
         before, settings = read_json(self.workspace.root / "model.json"), self.settings
         write_json(self.workspace.root / "model.json", {"model": name})
-        self.settings = replace(settings, model=Settings.__dataclass_fields__["model"].default)
+        self.settings = replace(settings, model=DEFAULT_MODEL)
         try:
             return self.load_engine(progress)
-        except WorkError:
+        except StudioError:
             write_json(self.workspace.root / "model.json", before or {})
             self.settings = settings
             raise

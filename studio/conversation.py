@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from studio import adapters, projects
 from studio.context import Studio
@@ -22,7 +22,7 @@ class AskOptions:
 
     adapters: tuple[str | None, ...] = (None,)
     """One adapter id (None: the base), or two to see both answers."""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     is_completion: bool = False
     """Continue plain text instead of applying the chat template: for base models."""
 
@@ -126,9 +126,7 @@ def edit(studio: Studio, message_id: str, text: str, author: str = "") -> Messag
     return _add_question(studio, get(studio, old.conversation_id), text, old.parent_id, author)
 
 
-def _add_question(
-    studio: Studio, conversation: Conversation, text: str, parent_id: str | None, author: str
-) -> Message:
+def _add_question(studio: Studio, conversation: Conversation, text: str, parent_id: str | None, author: str) -> Message:
     if not text.strip():
         raise InvalidInput("There is nothing to ask yet.", "Type a question first.")
     message = Message(new_id("m"), conversation.id, parent_id, "user", text, author=author or studio.settings.author)
@@ -322,4 +320,3 @@ def _message(studio: Studio, message_id: str) -> Message:
     if message is None:
         raise NotFound("This message doesn't exist.", "Reload the page.")
     return message
-

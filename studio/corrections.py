@@ -27,6 +27,13 @@ def save(
         InvalidInput: the corrected text is empty or the same as the answer, or the reason is unknown.
         NotFound: no such answer.
     """
+    with studio.store.transaction():
+        return _save(studio, message_id, verdict, text, reason, note, author)
+
+
+def _save(
+    studio: Studio, message_id: str, verdict: Verdict, text: str, reason: str, note: str, author: str
+) -> Correction:
     message = studio.store.conversations.message(message_id)
     if message is None or message.role != "assistant":
         raise NotFound("This answer doesn't exist any more.", "Reload the page.")
@@ -47,9 +54,8 @@ def save(
         note=note.strip(),
         author=example.author,
     )
-    with studio.store.transaction():
-        studio.store.examples.append([example])
-        studio.store.conversations.add_correction(correction)
+    studio.store.examples.append([example])
+    studio.store.conversations.add_correction(correction)
     return correction
 
 

@@ -49,7 +49,8 @@ def get(studio: Studio, example_id: str) -> Example:
 
 def set_status(studio: Studio, example_id: str, status: Status, author: str = "") -> Example:
     """Approve or reject a row: a new version of it."""
-    return _append(studio, replace(get(studio, example_id), status=status), author)
+    with studio.store.transaction():
+        return _append(studio, replace(get(studio, example_id), status=status), author)
 
 
 def edit(studio: Studio, example_id: str, prompt: str, answer: str, author: str = "") -> Example:
@@ -58,19 +59,18 @@ def edit(studio: Studio, example_id: str, prompt: str, answer: str, author: str 
     Raises:
         InvalidInput: one of them is empty, or nothing changed.
     """
-    old = get(studio, example_id)
     if not prompt.strip() or not answer.strip():
         raise InvalidInput("An example needs a question and an answer.", "Fill in both.")
-    if prompt == old.question and answer == old.answer:
-        raise InvalidInput("The example is unchanged.")
-    messages = (*old.messages[:-1], Turn("user", prompt))
-    return _append(studio, replace(old, messages=messages, answer=answer), author)
+    with studio.store.transaction():
+        old = get(studio, example_id)
+        if prompt == old.question and answer == old.answer:
+            raise InvalidInput("The example is unchanged.")
+        messages = (*old.messages[:-1], Turn("user", prompt))
+        return _append(studio, replace(old, messages=messages, answer=answer), author)
 
 
 def _append(studio: Studio, example: Example, author: str) -> Example:
-    changed = replace(
-        example, version=example.version + 1, author=author or studio.settings.author, created_at=now()
-    )
+    changed = replace(example, version=example.version + 1, author=author or studio.settings.author, created_at=now())
     studio.store.examples.append([changed])
     return changed
 
@@ -171,8 +171,8 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
             raise InvalidInput(f"{path.name} is larger than {MAX_FILE_BYTES // 10**9} GB.", "Split it.")
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InvalidInput(f"{path.name} is not UTF-8 text (line {line}).", "Save it as UTF-8.") from error
+        bad_line = error.object[: error.start].count(b"\n") + 1
+        raise InvalidInput(f"{path.name} is not UTF-8 text (line {bad_line}).", "Save it as UTF-8.") from error
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
     if not text.strip():
@@ -181,23 +181,37 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             rows = json.loads(text)
         except (ValueError, RecursionError) as error:
-            where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "?"
-            near = text.count('"instruction"', 0, getattr(error, "pos", 0)) or text.count(
-                '"messages"', 0, getattr(error, "pos", 0)
-            )
+            row = _first_broken_row(text)
             raise ImportRejected(
-                f"{path.name} is broken in row {max(near, 1)} ({where}).",
-                (RowError(max(near, 1), "not valid JSON"),),
+                f"{path.name} is broken in row {row}: {error}.",
+                (RowError(row, "not valid JSON"),),
                 "Nothing was imported. Mend the file and import it again.",
             ) from error
         yield from enumerate(rows, 1)
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not `splitlines`: a line separator such as U+2028 may stand inside a JSON string.
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield number, error
+            yield number, _row_of(line)
+
+
+def _first_broken_row(text: str) -> int:
+    """1-based number of the first row of a JSON list that can't be read."""
+    decoder, position, row = json.JSONDecoder(), text.index("[") + 1, 1
+    while True:
+        position += len(text[position:]) - len(text[position:].lstrip(" \t\r\n,"))
+        try:
+            _, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return row
+        row += 1
+
+
+def _row_of(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return error
 
 
 def _from_row(project: Project, row: Any, approve: bool, author: str) -> Example:
@@ -254,6 +268,8 @@ def _from_messages(value: Any) -> tuple[list[Turn], str]:
         raise InvalidInput("the last turns must be a question (user) and its answer (assistant)")
     if any(turn.role == "system" for turn in turns[1:]):
         raise InvalidInput("a system turn can only come first")
+    if not turns[-2].content.strip():
+        raise InvalidInput("the question is empty")
     if not turns[-1].content.strip():
         raise InvalidInput("the answer is empty")
     return turns[:-1], turns[-1].content
@@ -265,6 +281,10 @@ def _text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
         return default
     if not isinstance(value, str):
         raise InvalidInput(f"`{key}` is missing" if value is None else f"`{key}` is not text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"`{key}` holds half a character (an unpaired surrogate)") from error
     return value
 
 

@@ -1,13 +1,13 @@
 """The folder of one run: everything that crosses between the app and the worker is a file in it.
 
-    spec.json      what to do, written once before the worker starts
-    train.jsonl    the snapshot's rows: {"example", "messages", "answer"}
-    process.json   the worker's process id and start time, written by the starter
-    events.jsonl   one line per event, appended by the worker
-    result.json    how it ended; written last, renamed into place
-    log.txt        the worker's standard output and errors
-    cancel         exists once someone asked the worker to stop
-    adapter/       the trained adapter, renamed into place when whole
+spec.json      what to do, written once before the worker starts
+train.jsonl    the snapshot's rows: {"example", "messages", "answer"}
+process.json   the worker's process id and start time, written by the starter
+events.jsonl   one line per event, appended by the worker
+result.json    how it ended; written last, renamed into place
+log.txt        the worker's standard output and errors
+cancel         exists once someone asked the worker to stop
+adapter/       the trained adapter, renamed into place when whole
 """
 
 from __future__ import annotations

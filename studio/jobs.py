@@ -23,9 +23,7 @@ def child_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a worker: without secrets, and with everything that would call the network turned off."""
     env = os.environ if env is None else env
     kept = {k: v for k, v in env.items() if not any(mark in k.upper() for mark in SECRET_MARKS)}
-    kept.update(
-        HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1"
-    )
+    kept.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1")
     return kept
 
 

@@ -23,13 +23,10 @@ def create(studio: Studio, name: str, **fields: Any) -> Project:
     """Raises:
     InvalidInput: no name, or it is taken.
     """
-    name = name.strip()
-    if not name:
-        raise InvalidInput("A project needs a name.")
-    if studio.store.projects.by_name(name):
-        raise InvalidInput(f"There is a project {name!r} already.", "Choose another name.")
-    project = Project(id=new_id("p"), name=name, **fields)
-    studio.store.projects.add(project)
+    project = Project(id=new_id("p"), name=name.strip(), **fields)
+    with studio.store.transaction():
+        _check(studio, project)
+        studio.store.projects.add(project)
     return project
 
 
@@ -52,15 +49,28 @@ def by_name(studio: Studio, name: str | None) -> Project:
 
 
 def update(studio: Studio, project_id: str, **changes: Any) -> Project:
-    """Change fields of a project; rows and adapters stay."""
-    project = replace(get(studio, project_id), **changes)
+    """Change fields of a project; rows and adapters stay.
+
+    Raises:
+        InvalidInput: no name, or another project has it, or a text is too long.
+    """
+    with studio.store.transaction():
+        project = replace(get(studio, project_id), **changes)
+        project = replace(project, name=project.name.strip())
+        _check(studio, project)
+        studio.store.projects.update(project)
+    return project
+
+
+def _check(studio: Studio, project: Project) -> None:
+    if not project.name:
+        raise InvalidInput("A project needs a name.")
+    namesake = studio.store.projects.by_name(project.name)
+    if namesake is not None and namesake.id != project.id:
+        raise InvalidInput(f"There is a project {project.name!r} already.", "Choose another name.")
     for label, text in (("system prompt", project.system_prompt), ("guidelines", project.guidelines)):
         if len(text) > MAX_TEXT:
             raise InvalidInput(f"The {label} is too long: {len(text)} characters.", f"At most {MAX_TEXT}.")
-    if not project.name.strip():
-        raise InvalidInput("A project needs a name.")
-    studio.store.projects.update(project)
-    return project
 
 
 def set_shots(studio: Studio, project_id: str, shots: tuple[Shot, ...]) -> Project:

@@ -25,8 +25,8 @@ REASONS = ("wrong fact", "tone", "format", "unsafe", "incomplete", "other")
 
 
 def new_id(prefix: str) -> str:
-    """An id that sorts by time of creation: prefix, 48 bits of milliseconds, 40 random bits."""
-    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{os.urandom(5).hex()}"
+    """An id that sorts by time of creation: prefix, 64 bits of nanoseconds, 24 random bits."""
+    return f"{prefix}_{time.time_ns():016x}{os.urandom(3).hex()}"
 
 
 def now() -> datetime:
@@ -169,7 +169,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Example:
-    """A row of the dataset at one version: prompt turns (oldest first, the last one the user's) and the answer to learn."""
+    """A row of the dataset at one version: prompt turns, oldest first, and the answer to learn to the last of them."""
 
     id: str
     project_id: str

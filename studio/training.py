@@ -15,7 +15,7 @@ from studio import adapters, conversation, evaluation, jobs, projects
 from studio.context import Studio
 from studio.errors import AdapterRejected, Busy, Cancelled, InvalidInput, NotFound, StudioError
 from studio.jobdir import JobDir
-from studio.records import Adapter, Example, Project, Recipe, Run, Score, content_hash, new_id, now
+from studio.records import Adapter, BaseIdentity, Example, Project, Recipe, Run, Score, content_hash, new_id, now
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def plan(studio: Studio, project_id: str, recipe: Recipe | None = None) -> Plan:
     recipe = recipe or Recipe()
     project = projects.get(studio, project_id)
     rows = _rows(studio, project)
-    limit = recipe.max_length
+    limit = min(recipe.max_length, studio.engine.context_length) if studio.is_ready else recipe.max_length
     lengths: list[int] = []
     too_long: list[str] = []
     for example in rows:
@@ -115,7 +115,7 @@ def plan(studio: Studio, project_id: str, recipe: Recipe | None = None) -> Plan:
     passes = recipe.max_passes or planned_passes(len(lengths))
     steps = passes * math.ceil(len(lengths) / recipe.batch_size)
     tokens = sum(lengths)
-    seconds = START_S + tokens * passes * 0.8 / _tokens_per_s(studio, project_id)
+    seconds = START_S + tokens * passes * 0.8 / _tokens_per_s(studio)
     return Plan(len(lengths), tokens, passes, steps, seconds, tuple(too_long))
 
 
@@ -126,7 +126,7 @@ def _token_count(studio: Studio, project: Project, example: Example) -> int:
     return sum(len(t.content) for t in turns) // 3 + len(example.answer) // 3
 
 
-def _tokens_per_s(studio: Studio, project_id: str) -> float:
+def _tokens_per_s(studio: Studio) -> float:
     for run in studio.store.runs.find(status="finished", limit=1):
         if speed := run.result.get("tokens_per_s"):
             return max(float(speed), 1.0)
@@ -145,8 +145,14 @@ def start(studio: Studio, project_id: str, recipe: Recipe | None = None) -> Run:
         Busy: this project is being trained already, or the model is not ready.
         DiskFull: not enough space for an adapter.
     """
-    recipe = recipe or Recipe()
-    project = projects.get(studio, project_id)
+    with _starting:
+        return _start(studio, projects.get(studio, project_id), recipe or Recipe())
+
+
+_starting = threading.Lock()
+
+
+def _start(studio: Studio, project: Project, recipe: Recipe) -> Run:
     engine = studio.engine
     examples = _rows(studio, project)
     if not examples:
@@ -155,10 +161,10 @@ def start(studio: Studio, project_id: str, recipe: Recipe | None = None) -> Run:
         )
     if studio.store.runs.find(status="running"):
         raise Busy("A training run is under way.", "Wait for it, or cancel it.")
-    planned = plan(studio, project_id, recipe)
+    planned = plan(studio, project.id, recipe)
     if not planned.rows:
         raise InvalidInput(
-            f"None of the {len(examples)} examples fits into {recipe.max_length} tokens.",
+            f"None of the {len(examples)} examples fits into {min(recipe.max_length, engine.context_length)} tokens.",
             "Shorten them, or raise max_length.",
         )
     studio.workspace.require_space(ADAPTER_BYTES, "training")
@@ -294,7 +300,8 @@ def _adopt(studio: Studio, run: Run) -> Run | None:
         if current is None or current.status != "running":
             return None
         if result["status"] == "finished":
-            return _register(studio, run, job, result)
+            # Without a model its adapter can't be checked yet.
+            return _register(studio, run, job, result) if studio.is_ready else None
         ended = replace(
             run,
             status="cancelled" if result["status"] == "cancelled" else "failed",
@@ -326,7 +333,10 @@ def _result_of_the_dead(job: JobDir) -> dict[str, Any]:
 
 
 def _register(studio: Studio, run: Run, job: JobDir, result: Mapping[str, Any]) -> Run:
-    """Move the adapter into place, load it, and write run, adapter and activation together."""
+    """Move the adapter into place, load it, and write run, adapter and activation together.
+
+    If another base was chosen since the run started, the adapter is kept for its own base and does not go live.
+    """
     adapter_id = "a" + run.id[1:]
     target = adapters.folder(studio, adapter_id)
     if not target.exists() and job.adapter.exists():
@@ -337,7 +347,7 @@ def _register(studio: Studio, run: Run, job: JobDir, result: Mapping[str, Any]) 
         project_id=run.project_id,
         run_id=run.id,
         name=f"v{run.number}",
-        base=studio.engine.identity,
+        base=BaseIdentity.from_dict(job.spec().get("base", {})),
         sha256=str(result["sha256"]),
         method=str(run.recipe["method"]),
     )
@@ -349,8 +359,10 @@ def _register(studio: Studio, run: Run, job: JobDir, result: Mapping[str, Any]) 
         result=dict(result),
         finished_at=now(),
     )
+    fits = adapter.base == studio.engine.identity
     try:
-        studio.engine.load_adapter(adapter.id, target, adapter.sha256)
+        if fits:
+            studio.engine.load_adapter(adapter.id, target, adapter.sha256)
     except AdapterRejected as error:
         ended = replace(ended, status="failed", error=f"The new adapter was not taken: {error}", adapter_id=None)
         studio.store.runs.finish(ended, now())
@@ -358,7 +370,8 @@ def _register(studio: Studio, run: Run, job: JobDir, result: Mapping[str, Any]) 
     with studio.store.transaction():
         studio.store.adapters.add(adapter)
         studio.store.runs.finish(ended, now())
-        studio.store.adapters.activate(run.project_id, adapter.id, "trained")
+        if fits:
+            studio.store.adapters.activate(run.project_id, adapter.id, "trained")
     return ended
 
 

@@ -36,19 +36,24 @@ def disk_errors(what: str) -> Iterator[None]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write under a temporary name in the same folder, flush to disk, rename: readers see all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
+    """Write under a temporary name in the same folder, flush to disk, rename: readers see all or nothing.
+
+    Raises:
+        DiskFull: no space is left; what was there before stays.
+    """
+    with disk_errors(path.name):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
 
 
 def write_json(path: Path, value: object) -> None:
@@ -138,5 +143,6 @@ class Workspace:
 
     def unlock(self) -> None:
         if self._owner is not None:
+            self._owner.truncate(0)
             self._owner.close()
             self._owner = None

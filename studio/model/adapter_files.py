@@ -17,6 +17,12 @@ CONFIG = "adapter_config.json"
 MANIFEST = "studio-adapter.json"
 MAX_CONFIG_BYTES = 1_000_000
 MAX_RANK = 256
+MAX_ALPHA = 1024
+PLAIN = frozenset(
+    "base_model_name_or_path bias exclude_modules inference_mode init_lora_weights lora_alpha lora_dropout"
+    " megatron_core peft_type peft_version qalora_group_size r revision target_modules task_type use_rslora".split()
+)
+"""Settings of an adapter that neither change the base nor add parts to it; any other one that is set is refused."""
 _NAME = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight$")
 
 
@@ -62,11 +68,32 @@ def verify(folder: Path, sha256: str, base: BaseIdentity, shapes: Mapping[str, t
         raise AdapterRejected(f"The adapter {folder.name} is not a LoRA adapter of rank 1 to {MAX_RANK}.")
     if config.get("auto_mapping"):
         raise AdapterRejected(f"The adapter {folder.name} asks to import code.", "Such adapters are never loaded.")
-    _verify_tensors(weights, rank, shapes)
+    _verify_plain(config, folder.name)
+    seen = _verify_tensors(weights, rank, shapes)
+    targets = config["target_modules"]
+    if seen != {module for module in shapes if module.rsplit(".", 1)[-1] in targets}:
+        raise AdapterRejected("The adapter's weights are not complete.", "Train again.")
     return config
 
 
-def _verify_tensors(weights: Path, rank: int, shapes: Mapping[str, tuple[int, int]]) -> None:
+def _verify_plain(config: Mapping[str, Any], name: str) -> None:
+    """Refuse settings under which PEFT would change the base (PiSSA, tied or saved modules) or build other layers."""
+    odd = sorted(key for key, value in config.items() if key not in PLAIN and value)
+    if config.get("init_lora_weights") not in (True, False, None):
+        odd.append("init_lora_weights")
+    if config.get("bias", "none") != "none":
+        odd.append("bias")
+    if odd:
+        raise AdapterRejected(f"The adapter {name} is more than plain LoRA: it sets {', '.join(odd)}.", "Train again.")
+    targets, alpha = config.get("target_modules"), config.get("lora_alpha")
+    if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
+        raise AdapterRejected(f"The adapter {name} doesn't say which layers it changes.", "Train again.")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha <= MAX_ALPHA:
+        raise AdapterRejected(f"The adapter {name} has no usable lora_alpha.", "Train again.")
+
+
+def _verify_tensors(weights: Path, rank: int, shapes: Mapping[str, tuple[int, int]]) -> set[str]:
+    """Check names, shapes and numbers; returns the modules that have both of their matrices."""
     import torch
     from safetensors import SafetensorError, safe_open
 
@@ -88,9 +115,7 @@ def _verify_tensors(weights: Path, rank: int, shapes: Mapping[str, tuple[int, in
                 seen.add((module, side))
     except SafetensorError as error:
         raise AdapterRejected(f"The adapter's weights can't be read: {error}.", "Train again.") from error
-    modules = {module for module, _ in seen}
-    if not seen or len(seen) != 2 * len(modules):
-        raise AdapterRejected("The adapter's weights are not complete.", "Train again.")
+    return {module for module, _ in seen if {(module, "A"), (module, "B")} <= seen}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Engine(Protocol):
         `limits`: most new tokens, one per prompt."""
 
     def load_adapter(self, adapter_id: str, folder: Path, sha256: str) -> None:
-        """Check an adapter's files and load it beside the base.
+        """Check an adapter's files and load it beside the base; nothing to do if it is there already.
 
         Raises:
             AdapterRejected: a check failed; nothing that was loaded before changed.
@@ -113,11 +113,12 @@ class EchoEngine:
 
     def stream(self, request: Request, cancelled: threading.Event) -> Iterator[Piece]:
         for side, adapter in enumerate(request.adapters):
-            for word in self._reply(request.prompt, adapter).split(" ")[: request.sampling.max_tokens]:
+            words = self._reply(request.prompt, adapter).split(" ")[: request.sampling.max_tokens]
+            for number, word in enumerate(words):
                 if cancelled.is_set():
                     return
                 time.sleep(self.delay_s)
-                yield Piece(side, word + " ")
+                yield Piece(side, f" {word}" if number else word)
 
     def answer(
         self, prompts: Sequence[Prompt], adapter: str | None, limits: Sequence[int], cancelled: threading.Event

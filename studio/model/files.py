@@ -93,10 +93,10 @@ def sha256_of(path: Path, stage: str, done: int, total: int, progress: Progress,
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            stop_if(cancelled)
             digest.update(chunk)
             done += len(chunk)
             progress(stage, done, total)
+            stop_if(cancelled)
     return digest.hexdigest()
 
 

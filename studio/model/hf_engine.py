@@ -54,7 +54,8 @@ class HFEngine:
         self._waiting = 0
         self._waiting_lock = threading.Lock()
         self._adapters: list[str] = []
-        """Loaded ids, least recently used first."""
+        """Loaded ids, least recently used first. Read and changed under `_adapters_lock` only."""
+        self._adapters_lock = threading.Lock()
 
     # Prompts
 
@@ -131,16 +132,14 @@ class HFEngine:
         order = sorted(range(len(prompts)), key=lambda i: (prompts[i].tokens, limits[i]))
         while order and not cancelled.is_set():
             batch = order[:BATCH]
-            texts = self._answer_batch(
-                [prompts[i] for i in batch], adapter, max(limits[i] for i in batch), cancelled
-            )
+            texts = self._answer_batch([prompts[i] for i in batch], adapter, [limits[i] for i in batch], cancelled)
             if texts is None:
                 continue  # gave way to someone in the chat, or cancelled
             order = order[BATCH:]
             yield from zip(batch, texts, strict=True)
 
     def _answer_batch(
-        self, prompts: Sequence[Prompt], adapter: str | None, limit: int, cancelled: threading.Event
+        self, prompts: Sequence[Prompt], adapter: str | None, limits: Sequence[int], cancelled: threading.Event
     ) -> list[str] | None:
         longest = max(p.tokens for p in prompts)
         pad = self._tokenizer.pad_token_id
@@ -159,19 +158,21 @@ class HFEngine:
                 ids.to(self._model.device),
                 mask.to(self._model.device),
                 (adapter,),
-                max_new_tokens=limit,
+                max_new_tokens=max(limits),
                 do_sample=False,
                 stopping_criteria=StoppingCriteriaList([_Stop(should_stop)]),
             )
         if gave_way.is_set():
             return None
-        return list(self._tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True))
+        answers = [row[longest : longest + limit] for row, limit in zip(output, limits, strict=True)]
+        return list(self._tokenizer.batch_decode(answers, skip_special_tokens=True))
 
     def _generate(self, ids: Any, mask: Any, adapters: Sequence[str | None], **settings: Any) -> Any:
         """One call of `generate` under the lock, with one adapter for all rows or one per row."""
         context: AbstractContextManager[Any] = nullcontext()
         for adapter in adapters:
-            self._require(adapter)
+            if adapter is not None and not self._use(adapter):
+                raise WorkError(f"The adapter {adapter} is not loaded.", "Choose it again.")
         if len(set(adapters)) > 1:
             settings["adapter_names"] = [a if a is not None else "__base__" for a in adapters]
         elif self._adapters:
@@ -206,12 +207,14 @@ class HFEngine:
     # Adapters
 
     def load_adapter(self, adapter_id: str, folder: Path, sha256: str) -> None:
-        if self.has_adapter(adapter_id):
+        if self._use(adapter_id):
             return
         verify(folder, sha256, self.identity, self._shapes)
         from peft import PeftModel
 
         with self._interactive():
+            if self._use(adapter_id):
+                return  # someone else loaded it meanwhile
             try:
                 if not self._adapters:
                     self._model = PeftModel.from_pretrained(
@@ -226,27 +229,33 @@ class HFEngine:
                     # fp32 weights on a bf16 base would be cast again at every token.
                     parameter.data = parameter.data.to(self._dtype)
             self._model.eval()
-            self._adapters.append(adapter_id)
-            if len(self._adapters) > MAX_ADAPTERS:
-                self._model.delete_adapter(self._adapters.pop(0))
+            with self._adapters_lock:
+                self._adapters.append(adapter_id)
+                unused = self._adapters.pop(0) if len(self._adapters) > MAX_ADAPTERS else None
+            if unused:
+                self._model.delete_adapter(unused)
 
     def has_adapter(self, adapter_id: str) -> bool:
-        return adapter_id in self._adapters
+        with self._adapters_lock:
+            return adapter_id in self._adapters
 
     def drop_adapter(self, adapter_id: str) -> None:
         with self._interactive():
             # PEFT can't run without any adapter once it wrapped the model, so the last one stays, unused.
-            if adapter_id in self._adapters and len(self._adapters) > 1:
-                self._model.delete_adapter(adapter_id)
+            with self._adapters_lock:
+                if adapter_id not in self._adapters or len(self._adapters) == 1:
+                    return
                 self._adapters.remove(adapter_id)
+            self._model.delete_adapter(adapter_id)
 
-    def _require(self, adapter: str | None) -> None:
-        if adapter is None:
-            return
-        if adapter not in self._adapters:
-            raise WorkError(f"The adapter {adapter} is not loaded.", "Choose it again.")
-        self._adapters.remove(adapter)
-        self._adapters.append(adapter)
+    def _use(self, adapter_id: str) -> bool:
+        """Whether an adapter is loaded; if so it counts as used just now."""
+        with self._adapters_lock:
+            if adapter_id not in self._adapters:
+                return False
+            self._adapters.remove(adapter_id)
+            self._adapters.append(adapter_id)
+            return True
 
     def base_addresses(self) -> dict[str, int]:
         """Memory address of every base tensor: shows that a swap reloaded nothing."""

@@ -156,11 +156,14 @@ def _stream(url: str, part: Path, cancelled: IsCancelled) -> Iterator[int]:
         if answer.status_code != 206:
             done = 0
         with part.open("ab" if done else "wb") as file:
-            for chunk in answer.iter_bytes(CHUNK):
+            told = done
+            for chunk in answer.iter_bytes():
                 stop_if(cancelled)
                 file.write(chunk)
                 done += len(chunk)
-                yield done
+                if done - told >= CHUNK:
+                    yield (told := done)
+            yield done
 
 
 @contextlib.contextmanager

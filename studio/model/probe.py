@@ -41,9 +41,9 @@ class Machine:
     """Usable by this process: affinity and container limits counted."""
     flags: tuple[str, ...]
     """Of `CPU_FLAGS`, sorted."""
-    ram: int
+    ram_total: int
     """Bytes in all, or the container's limit."""
-    ram_free: int
+    ram_available: int
     """Bytes that can be had without swapping."""
     gpu: str | None = None
     vram: int | None = None
@@ -127,8 +127,8 @@ def probe() -> Machine:
         cpu=name,
         cores=usable_cores(),
         flags=flags,
-        ram=ram,
-        ram_free=min(memory.available, ram - used if limit else ram),
+        ram_total=ram,
+        ram_available=min(memory.available, ram - used if limit else ram),
         gpu=gpu,
         vram=vram,
         vram_free=vram_free,

@@ -6,6 +6,7 @@ or run: one file is taken out of the archive after the archive's SHA-256 was che
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -112,7 +113,10 @@ def _run(command: list[str], env: dict[str, str], log: Path, look: Callable[[], 
         except BaseException:
             child.kill()
             raise
-    return _last_error(log) if child.returncode else ""
+    failure = _last_error(log) if child.returncode else ""
+    if "No space left on device" in failure:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return failure
 
 
 def _size_of_wheels(folder: Path) -> int:

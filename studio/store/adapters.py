@@ -63,9 +63,7 @@ class Adapters:
 
     def activations(self, project_id: str) -> list[str | None]:
         """Adapter ids in the order they went live, None for the base; the last one is live."""
-        rows = self._db.rows(
-            "SELECT adapter_id FROM activations WHERE project_id = ? ORDER BY position", [project_id]
-        )
+        rows = self._db.rows("SELECT adapter_id FROM activations WHERE project_id = ? ORDER BY position", [project_id])
         return [row["adapter_id"] for row in rows]
 
     def save_results(self, adapter_id: str, results: Sequence[CheckResult]) -> None:

@@ -111,7 +111,9 @@ class Database:
                 cursor.close()
 
     def _migrate(self) -> None:
-        self.execute("CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER, name VARCHAR, applied_at TIMESTAMP)")
+        self.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER, name VARCHAR, applied_at TIMESTAMP)"
+        )
         done = {row["version"] for row in self.rows("SELECT version FROM schema_migrations")}
         files = {int(path.name[:4]): path for path in sorted(SCHEMA.glob("[0-9][0-9][0-9][0-9]_*.sql"))}
         if unknown := done - files.keys():

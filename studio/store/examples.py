@@ -77,16 +77,15 @@ class Examples:
         newest_first: bool = False,
     ) -> list[Example]:
         """Current rows of a project that fit every filter given."""
-        order = "DESC" if newest_first else "ASC"
+        # The newest first, with the test rows after all others: they are looked at least.
+        order = "split = 'test', id DESC" if newest_first else "id"
         where, parameters = _filters(project_id, status, split, text)
         rows = self._db.rows(
-            f"SELECT * FROM ({_CURRENT}) {where} ORDER BY id {order} LIMIT ? OFFSET ?", [*parameters, limit, offset]
+            f"SELECT * FROM ({_CURRENT}) {where} ORDER BY {order} LIMIT ? OFFSET ?", [*parameters, limit, offset]
         )
         return [_example(row) for row in rows]
 
-    def count(
-        self, project_id: str, *, status: str | None = None, split: str | None = None, text: str = ""
-    ) -> int:
+    def count(self, project_id: str, *, status: str | None = None, split: str | None = None, text: str = "") -> int:
         where, parameters = _filters(project_id, status, split, text)
         row = self._db.row(f"SELECT count(*) AS n FROM ({_CURRENT}) {where}", parameters)
         return int(row["n"]) if row else 0

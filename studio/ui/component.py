@@ -34,15 +34,15 @@ class ScriptedHTML(gr.HTML, metaclass=_WithoutStub):
 
     def __init__(self, value: Any = None, *, elem_classes: list[str] | str | None = None, **kwargs: Any) -> None:
         extra = [elem_classes] if isinstance(elem_classes, str) else list(elem_classes or [])
-        super().__init__(
-            value,
-            html_template=f'<div class="{self.css_class}"></div>',
-            js_on_load=assets.script("shared.js", *self.scripts),
-            apply_default_css=False,
-            elem_classes=[f"{self.css_class}-host", *extra],
-            words=words.for_component(self.word_prefix),
-            **kwargs,
-        )
+        ours = {
+            "html_template": f'<div class="{self.css_class}"></div>',
+            "js_on_load": assets.script("shared.js", *self.scripts),
+            "apply_default_css": False,
+            "elem_classes": list(dict.fromkeys([f"{self.css_class}-host", *extra])),
+            "words": words.for_component(self.word_prefix),
+        }
+        # On `gr.skip()` and `gr.update()` Gradio builds the component again from what its first making was given.
+        super().__init__(value, **{**kwargs, **ours})
 
     def listen(
         self, event: str, fn: Callable[..., Any] | None, inputs: Any = None, outputs: Any = None, **kw: Any

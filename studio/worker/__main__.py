@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from studio.errors import Cancelled, StudioError
 from studio.jobdir import JobDir
@@ -42,7 +43,7 @@ def main(folder: str) -> int:
         out_of_memory = type(error).__name__ == "OutOfMemoryError"
         hint = "Lower batch_size, or use qlora." if out_of_memory else "The log has the details."
         result = {"status": "failed", "error": f"{type(error).__name__}: {error}", "hint": hint}
-    last = next((e for e in reversed(job.events()) if "phase" in e), {})
+    last: dict[str, Any] = next((e for e in reversed(job.events()) if "phase" in e), {})
     job.write_result(
         {"phase": last.get("phase", ""), "step": last.get("step", 0), "seconds": time.time() - started, **result}
     )

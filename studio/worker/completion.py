@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ class CompletionTrainer(SFTTrainer):
 
     def __init__(self, *, progress: Any, stop_when_learned: bool, **settings: Any) -> None:
         super().__init__(**settings)
+        self.data_collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
         collate = self.data_collator
         self.progress = progress
 

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from studio.errors import StoreBroken
+from studio.records import (
+    Adapter,
+    BaseIdentity,
+    CheckResult,
+    Conversation,
+    Correction,
+    Example,
+    Message,
+    Project,
+    Run,
+    Shot,
+    Turn,
+    new_id,
+)
+from studio.store import Store
+from studio.store.database import SCHEMA
+from tests.conftest import together
+
+BASE = BaseIdentity("owner/model", "abc", "0" * 64, "nf4")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "studio.duckdb")
+    yield opened
+    opened.close()
+
+
+def example(number: int = 1, **fields: object) -> Example:
+    values: dict[str, object] = {
+        "id": new_id("e"),
+        "project_id": "p",
+        "version": 1,
+        "status": "approved",
+        "messages": (Turn("user", f"Question {number}"),),
+        "answer": f"Answer {number}",
+    }
+    return Example(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def message(**fields: object) -> Message:
+    values: dict[str, object] = {
+        "id": new_id("m"),
+        "conversation_id": "c",
+        "parent_id": None,
+        "role": "assistant",
+        "text": "text",
+    }
+    return Message(**{**values, **fields})  # type: ignore[arg-type]
+
+
+# Round trips
+
+
+def test_everything_comes_back_as_it_was_saved(store: Store) -> None:
+    project = Project("p", "Büro", "system", "guide", "instruction", "ja", (Shot("Q\n'\"", "日本"),))
+    conversation = Conversation("c", "p", "A title", "m")
+    answer = message(
+        parent_id="m0",
+        text="a\x00b\u2028c'; DROP TABLE messages; --",
+        adapter_id="a",
+        sampling={"seed": None, "temperature": 0.5},
+        state="stopped",
+        pair="x",
+    )
+    correction = Correction("k", answer.id, "p", "e", "corrected", "old", "new", "tone", "note", "me")
+    row = example(
+        rejected="bad", split="test", extra={"topic": "早い", "n": [1, None]}, source="import", message_id="m"
+    )
+    adapter = Adapter("a", "p", "r", "v1", BASE, "f" * 64, "lora")
+    store.projects.add(project)
+    store.conversations.add(conversation)
+    store.conversations.add_message(answer)
+    store.conversations.add_correction(correction)
+    store.examples.append([row])
+    store.adapters.add(adapter)
+    assert store.projects.get("p") == project
+    assert store.conversations.get("c") == conversation
+    assert store.conversations.message(answer.id) == answer
+    assert store.conversations.correction_of(answer.id) == correction
+    assert store.conversations.corrections("c") == [correction]
+    assert store.examples.get(row.id) == row
+    assert store.adapters.get("a") == adapter
+
+
+def test_a_run_and_the_versions_it_trained_on(store: Store) -> None:
+    first = example()
+    second = Example(**{**first.__dict__, "version": 2, "answer": "Better"})
+    store.examples.append([first])
+    run = Run("r", "p", 1, "hash", 1, {"r": 8})
+    store.runs.add(run, [first])
+    store.examples.append([second])
+    assert store.examples.trained_on("r") == [first]
+    assert store.examples.find("p") == [second]
+    assert store.examples.versions(first.id) == [first, second]
+    ended_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    ended = Run(**{**run.__dict__, "status": "finished", "adapter_id": "a", "seconds": 1.5, "result": {"loss": 0.1}})
+    store.runs.finish(ended, ended_at)
+    assert store.runs.get("r") == Run(**{**ended.__dict__, "finished_at": ended_at})
+    assert store.runs.next_number("p") == 2
+    assert store.runs.find(status="running") == []
+
+
+def test_new_rows_are_those_the_last_finished_run_has_not_seen(store: Store) -> None:
+    rows = [example(n) for n in range(3)]
+    store.examples.append([*rows, example(9, status="draft"), example(8, split="test")])
+    assert store.examples.count_new("p") == 3
+    run = Run("r1", "p", 1, "", 2, {})
+    store.runs.add(run, rows[:2])
+    assert store.examples.count_new("p") == 3
+    store.runs.finish(Run(**{**run.__dict__, "status": "finished"}), datetime.now(UTC))
+    assert store.examples.count_new("p") == 1
+    store.examples.append([Example(**{**rows[0].__dict__, "version": 2})])
+    assert store.examples.count_new("p") == 2
+
+
+def test_filters_of_the_examples(store: Store) -> None:
+    rows = [example(n) for n in range(5)]
+    store.examples.append([*rows, example(7, status="draft", answer="開館は9時です")])
+    assert [e.answer for e in store.examples.find("p", limit=2, offset=1)] == ["Answer 1", "Answer 2"]
+    assert store.examples.find("p", newest_first=True, limit=1)[0].answer == "開館は9時です"
+    assert store.examples.count("p", text="9時") == 1
+    assert store.examples.count("p", text="qUESTION 3") == 1
+    assert store.examples.count("p", status="draft") == 1
+    assert store.examples.count("other") == 0
+
+
+def test_results_and_base_answers_are_replaced_not_doubled(store: Store) -> None:
+    for answer in ("one", "two"):
+        store.adapters.save_results("a", [CheckResult("e", "train", "Q", "one", answer, "base")])
+        store.adapters.save_base_answers({"key": answer})
+    assert [r.answer for r in store.adapters.results("a")] == ["two"]
+    assert store.adapters.base_answers(["key", "other"]) == {"key": "two"}
+    assert store.adapters.base_answers([]) == {}
+
+
+def test_activations_are_kept_in_order(store: Store) -> None:
+    for adapter_id in ("a1", None, "a2"):
+        store.adapters.activate("p", adapter_id, "tests")
+    assert store.adapters.activations("p") == ["a1", None, "a2"]
+    assert store.adapters.activations("other") == []
+
+
+# Transactions and threads
+
+
+def test_a_transaction_that_fails_changes_nothing(store: Store) -> None:
+    def fail() -> None:
+        with store.transaction():
+            store.examples.append([example()])
+            assert store.examples.count("p") == 1
+            with store.transaction():
+                store.examples.append([example()])
+            raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        fail()
+    assert store.examples.count("p") == 0
+
+
+def test_others_see_a_transaction_only_once_it_is_done(store: Store) -> None:
+    seen: list[int] = []
+    with store.transaction():
+        store.examples.append([example()])
+        reader = threading.Thread(target=lambda: seen.append(store.examples.count("p")))
+        reader.start()
+        reader.join(timeout=10)
+    assert seen == [0]
+    assert store.examples.count("p") == 1
+
+
+def test_eight_threads_write_and_read(store: Store) -> None:
+    def work(thread: int) -> None:
+        name = f"p{thread}"
+        for number in range(25):
+            with store.transaction():
+                store.examples.append([example(number, project_id=name)])
+                store.conversations.add_message(message(conversation_id=name, text=str(number)))
+            assert store.examples.count(name) == number + 1
+            assert [m.text for m in store.conversations.messages(name)] == [str(n) for n in range(number + 1)]
+
+    together(8, work)
+    assert sum(store.examples.count(f"p{n}") for n in range(8)) == 200
+
+
+# Migrations
+
+
+def old_file(path: Path, *more: str) -> None:
+    """A database as the first release left it, with a row in it."""
+    connection = duckdb.connect(str(path))
+    connection.execute("CREATE TABLE schema_migrations (version INTEGER, name VARCHAR, applied_at TIMESTAMP)")
+    connection.execute((SCHEMA / "0001_first.sql").read_text(encoding="utf-8"))
+    connection.execute("INSERT INTO schema_migrations VALUES (1, '0001_first.sql', now()::TIMESTAMP)")
+    connection.execute(
+        "INSERT INTO messages VALUES ('m1', 'c1', NULL, 'user', 'Hello', 'me', NULL, '', '', '', '{}', 'complete',"
+        " '2026-01-01')"
+    )
+    connection.execute("INSERT INTO projects VALUES ('p1', 'Old', '', '', 'chat', 'en', '[]', '2026-01-01')")
+    for statement in more:
+        connection.execute(statement)
+    connection.close()
+
+
+def tables(path: Path) -> set[str]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+
+
+def test_an_old_file_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "studio.duckdb"
+    old_file(path)
+    for _ in range(2):  # the second time there is nothing left to do
+        store = Store(path)
+        old = store.conversations.message("m1")
+        assert old is not None
+        assert (old.text, old.pair, old.created_at) == ("Hello", None, datetime(2026, 1, 1, tzinfo=UTC))
+        assert [p.name for p in store.projects.all()] == ["Old"]
+        new = message(pair="x")
+        store.conversations.add_message(new)
+        assert store.conversations.message(new.id) == new
+        store.close()
+    with duckdb.connect(str(path), read_only=True) as connection:
+        versions = connection.execute("SELECT version FROM schema_migrations ORDER BY version").fetchall()
+    assert [v for (v,) in versions] == [int(f.name[:4]) for f in sorted(SCHEMA.glob("*.sql"))]
+
+
+def test_every_migration_has_its_own_number() -> None:
+    numbers = [int(path.name[:4]) for path in sorted(SCHEMA.glob("*.sql"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "studio.duckdb"
+    old_file(path, "INSERT INTO schema_migrations VALUES (9999, 'later', now()::TIMESTAMP)")
+    before = tables(path)
+    with pytest.raises(StoreBroken, match="written by a newer studio") as caught:
+        Store(path)
+    assert "Update the studio" in caught.value.hint
+    assert tables(path) == before
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert ("pair",) not in connection.execute("SELECT column_name FROM (DESCRIBE messages)").fetchall()
+
+
+def test_a_migration_that_fails_half_way_leaves_the_old_schema(tmp_path: Path) -> None:
+    path = tmp_path / "studio.duckdb"
+    connection = duckdb.connect(str(path))
+    # The first migration makes several tables before it comes to this one.
+    connection.execute("CREATE TABLE runs (note VARCHAR)")
+    connection.execute("INSERT INTO runs VALUES ('mine')")
+    connection.close()
+    with pytest.raises(StoreBroken, match=r"can't be brought to 0001_first\.sql"):
+        Store(path)
+    assert tables(path) == {"runs", "schema_migrations"}
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert connection.execute("SELECT note FROM runs").fetchall() == [("mine",)]
+        assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("size", [100, 5000, 100_000])
+def test_a_damaged_file_is_named(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "studio.duckdb"
+    store = Store(path)
+    store.examples.append([example(n) for n in range(100)])
+    store.close()
+    whole = path.read_bytes()
+    path.write_bytes(b"\x00" * min(size, len(whole)) + whole[size:])
+    with pytest.raises(StoreBroken, match=r"studio\.duckdb can't be opened") as caught:
+        Store(path)
+    assert "--workspace" in caught.value.hint
+
+
+def test_a_file_that_is_something_else_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "studio.duckdb"
+    path.write_text("This is a letter, not a database. " * 500)
+    with pytest.raises(StoreBroken):
+        Store(path)
+
+
+def test_the_database_downloads_no_code(store: Store) -> None:
+    rows = store._database.rows(
+        "SELECT name, value FROM duckdb_settings() WHERE name IN ('autoinstall_known_extensions',"
+        " 'autoload_known_extensions', 'allow_community_extensions')"
+    )
+    assert {row["value"] for row in rows} == {"false"}
+    assert len(rows) == 3
