@@ -24,6 +24,7 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
         ModelUnavailable: the folder can't be loaded.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     compute_dtype = getattr(torch, dtype)
@@ -46,7 +47,7 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
             device_map={"": 0 if device == "cuda" else "cpu"},
             attn_implementation=attention,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelUnavailable(
             f"The model in {path.name} can't be loaded: {error}.", "Fetch it again with: studio models pull"
         ) from error
