@@ -238,7 +238,7 @@ class HFEngine:
                 self._adapters.append(adapter_id)
                 unused = self._adapters.pop(0) if len(self._adapters) > MAX_ADAPTERS else None
             if unused:
-                self._model.delete_adapter(unused)
+                self._delete(unused, adapter_id)
 
     def has_adapter(self, adapter_id: str) -> bool:
         with self._adapters_lock:
@@ -251,7 +251,12 @@ class HFEngine:
                 if adapter_id not in self._adapters or len(self._adapters) == 1:
                     return
                 self._adapters.remove(adapter_id)
-            self._model.delete_adapter(adapter_id)
+                other = self._adapters[-1]
+            self._delete(adapter_id, other)
+
+    def _delete(self, adapter_id: str, other: str) -> None:
+        self._model.set_adapter(other, inference_mode=True)  # PEFT warns when the active one goes
+        self._model.delete_adapter(adapter_id)
 
     def _use(self, adapter_id: str) -> bool:
         """Whether an adapter is loaded; if so it counts as used just now."""
