@@ -16,8 +16,10 @@ import pytest
 
 from studio import conversation, corrections, projects
 from studio.context import Studio, open_studio
-from studio.records import Correction, Message, Project
+from studio.model.adapter_files import file_sha256
+from studio.records import Adapter, BaseIdentity, Correction, Message, Project, Run, new_id
 from studio.settings import DEFAULT_MODEL, Settings
+from studio.workspace import write_json
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -149,6 +151,42 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def make_adapter(folder: Path, base: BaseIdentity, *, seed: int = 0, size: float = 0.5, r: int = 4) -> str:
+    """Write an adapter for the tiny model, with random weights that change its answers; returns their SHA-256."""
+    import torch
+    from peft import LoraConfig
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {"q": (64, 64), "k": (32, 64), "v": (32, 64), "o": (64, 64)}
+    shapes = {f"self_attn.{name}_proj": size_ for name, size_ in sizes.items()}
+    shapes |= {"mlp.gate_proj": (128, 64), "mlp.up_proj": (128, 64), "mlp.down_proj": (64, 128)}
+    weights = {}
+    for layer in range(2):
+        for module, (wide, narrow) in shapes.items():
+            name = f"base_model.model.model.layers.{layer}.{module}.lora_"
+            weights[f"{name}A.weight"] = torch.randn(r, narrow, generator=generator) * size
+            weights[f"{name}B.weight"] = torch.randn(wide, r, generator=generator) * size
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    targets = [module.rsplit(".", 1)[-1] for module in shapes]
+    config = LoraConfig(r=r, lora_alpha=r, target_modules=targets, task_type="CAUSAL_LM", inference_mode=True)
+    config.save_pretrained(folder)
+    write_json(folder / "studio-adapter.json", {"base": base.as_dict()})
+    return file_sha256(folder / "adapter_model.safetensors")
+
+
+def register(studio: Studio, project: Project, *, seed: int = 0, size: float = 0.5) -> Adapter:
+    """An adapter of the tiny model as if a run had made it; not live yet."""
+    run = Run(new_id("r"), project.id, studio.store.runs.next_number(project.id), "", 0, {})
+    studio.store.runs.add(run, [])
+    adapter_id = new_id("a")
+    sha256 = make_adapter(studio.workspace.adapters / adapter_id, studio.engine.identity, seed=seed, size=size)
+    adapter = Adapter(adapter_id, project.id, run.id, f"v{run.number}", studio.engine.identity, sha256, "lora")
+    studio.store.adapters.add(adapter)
+    return adapter
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ class HFEngine:
             for name, module in self._model.named_modules()
             if isinstance(module, torch.nn.Linear)
         }
+        self._cores = torch.get_num_threads()
         self._lock = threading.Lock()
         self._waiting = 0
         self._waiting_lock = threading.Lock()
@@ -104,6 +105,9 @@ class HFEngine:
     ) -> None:
         try:
             with self._interactive():
+                # Writing one answer reads weights and computes little: a core left to the server and the browser
+                # costs nothing alone, and keeps the threads from waiting for each other at every layer.
+                torch.set_num_threads(max(1, self._cores - 1))
                 ids = torch.tensor([request.prompt.ids] * len(request.adapters), device=self._model.device)
                 sampling = request.sampling
                 if sampling.seed is not None:
@@ -154,6 +158,7 @@ class HFEngine:
 
         self._let_others_first(cancelled)
         with self._lock:
+            torch.set_num_threads(self._cores)
             output = self._generate(
                 ids.to(self._model.device),
                 mask.to(self._model.device),
@@ -236,7 +241,7 @@ class HFEngine:
                 self._adapters.append(adapter_id)
                 unused = self._adapters.pop(0) if len(self._adapters) > MAX_ADAPTERS else None
             if unused:
-                self._model.delete_adapter(unused)
+                self._delete(unused, adapter_id)
 
     def has_adapter(self, adapter_id: str) -> bool:
         with self._adapters_lock:
@@ -249,7 +254,12 @@ class HFEngine:
                 if adapter_id not in self._adapters or len(self._adapters) == 1:
                     return
                 self._adapters.remove(adapter_id)
-            self._model.delete_adapter(adapter_id)
+                other = self._adapters[-1]
+            self._delete(adapter_id, other)
+
+    def _delete(self, adapter_id: str, other: str) -> None:
+        self._model.set_adapter(other, inference_mode=True)  # PEFT warns when the active one goes
+        self._model.delete_adapter(adapter_id)
 
     def _use(self, adapter_id: str) -> bool:
         """Whether an adapter is loaded; if so it counts as used just now."""
@@ -305,6 +315,8 @@ class _Streamer(BaseStreamer):
             if not self._ended[side]:
                 self._ids[side].append(token)
                 self._send(side, hold=True)
+                if _repeats(self._ids[side]):
+                    self._ended[side] = True
 
     def _send(self, side: int, *, hold: bool) -> None:
         text = self._tokenizer.decode(self._ids[side], skip_special_tokens=True)
@@ -323,6 +335,17 @@ class _Streamer(BaseStreamer):
         for side in range(len(self._ids)):
             if not self._ended[side]:
                 self._send(side, hold=False)
+
+
+def _repeats(ids: list[int]) -> bool:
+    """Whether an answer says the same 8 to 64 tokens for the third time in a row.
+
+    Small models under greedy decoding do, and would go on to the length limit while the expert waits.
+    """
+    return any(
+        ids[-block:] == ids[-2 * block : -block] == ids[-3 * block : -2 * block]
+        for block in range(8, min(64, len(ids) // 3) + 1)
+    )
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
     Raises:
         ModelUnavailable: the folder can't be loaded.
     """
+    # At import it warns that it can't fetch compiled code from the network, which is as it should be.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     compute_dtype = getattr(torch, dtype)
@@ -46,7 +50,7 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
             device_map={"": 0 if device == "cuda" else "cpu"},
             attn_implementation=attention,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelUnavailable(
             f"The model in {path.name} can't be loaded: {error}.", "Fetch it again with: studio models pull"
         ) from error

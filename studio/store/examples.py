@@ -90,6 +90,13 @@ class Examples:
         row = self._db.row(f"SELECT count(*) AS n FROM ({_CURRENT}) {where}", parameters)
         return int(row["n"]) if row else 0
 
+    def stamp(self, project_id: str) -> str:
+        """Changes with every row of the project that is added or changed; cheap to ask."""
+        row = self._db.row(
+            "SELECT count(*) AS n, max(created_at) AS at FROM example_versions WHERE project_id = ?", [project_id]
+        )
+        return f"{row['n']} {row['at']}" if row else ""
+
     def trained_on(self, run_id: str) -> list[Example]:
         """The exact versions a run trained on, in its order."""
         rows = self._db.rows(

@@ -39,7 +39,7 @@ def build(studio: Studio) -> gr.Blocks:
             model = model_tab.build(desk, session)
         _wire_bar(desk, session, loop, tabs, chat)
         _wire_tabs(desk, session, examples, train, lessons, model)
-        _wire_clock(desk, session, loop, chat, train, lessons)
+        _wire_clock(desk, session, loop, chat, train)
 
         @guarded
         def begin(kept: dict[str, Any] | None, request: gr.Request) -> tuple[Any, ...]:
@@ -131,32 +131,30 @@ def _wire_clock(
     loop: LoopBar,
     chat: chat_tab.ChatTab,
     train: train_tab.TrainTab,
-    lessons: adapters_tab.AdaptersTab,
 ) -> None:
-    """Once a moment: read the state, and send only what changed."""
-    last_bar, last_live, last_train = gr.State(None), gr.State(None), gr.State(None)
+    """Once a moment: read the state, and show what changed.
 
-    def tick(at: Session | None, bar: Any, live: Any) -> tuple[Any, ...]:
+    Gradio makes every output of an event anew, so a tick has few; the rest follows from the marks, when they change.
+    """
+    live_mark, run_mark = gr.State(""), gr.State("")
+
+    def tick(at: Session | None) -> tuple[Any, ...]:
         if at is None or desk.studio.closing.is_set():
-            return (gr.skip(),) * 4
-        value = loop_value(desk, at)
-        adapter = adapters.live(desk.studio, at.project_id)
-        now_live = adapter.id if adapter else ""
-        return (
-            gr.skip() if value == bar else value,
-            gr.skip() if value == bar else value,
-            gr.skip() if now_live == live else chat_tab.answer_choices(desk, at),
-            gr.skip() if now_live == live else now_live,
-        )
+            return (gr.skip(),) * 3
+        live = adapters.live(desk.studio, at.project_id)
+        runs = desk.studio.store.runs.find(at.project_id, limit=1)
+        run = ""
+        if runs:
+            running = runs[0].status == "running"
+            run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if running else ''}"
+        return loop_value(desk, at), f"{at.project_id} {live.id if live else ''}", run
 
-    def tick_train(at: Session | None, last: Any, *recipe: Any) -> tuple[Any, ...]:
-        runs = desk.studio.store.runs.find(at.project_id, limit=1) if at else []
-        # A run that ended is shown once more, then left alone.
-        state = (runs[0].id, runs[0].status) if runs else None
-        if at is None or state is None or (state == last and runs[0].status != "running"):
-            return (gr.skip(),) * (len(train.view) + 1)
-        return (*train_tab.show(desk, at, *recipe), state)
+    def follow_live(at: Session | None) -> Any:
+        return chat_tab.answer_choices(desk, at) if at else gr.skip()
 
-    timer = gr.Timer(TICK_S)
-    timer.tick(tick, [session, last_bar, last_live], [loop, last_bar, chat.answer_with, last_live], **QUIET)
-    timer.tick(tick_train, [session, last_train, *train.recipe], [*train.view, last_train], **QUIET)
+    def follow_run(at: Session | None, *recipe: Any) -> tuple[Any, ...]:
+        return train_tab.show(desk, at, *recipe) if at else (gr.skip(),) * len(train.view)
+
+    gr.Timer(TICK_S).tick(tick, [session], [loop, live_mark, run_mark], **QUIET)
+    live_mark.change(follow_live, [session], chat.answer_with, **QUIET)
+    run_mark.change(follow_run, [session, *train.recipe], train.view, **QUIET)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from studio.ui.shell import PanelToggles
 from studio.ui.thread import Thread
 from studio.ui.words import say, t
 
-FRAME_S = 0.06
+FRAME_S = 0.08
 """Shortest time between two updates of an answer being written."""
 LIVE, BASE, BOTH = "live", "base", "both"
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
@@ -151,12 +151,19 @@ def answer(desk: Desk, session: Session, answer_with: str, *settings: Any) -> It
         options = _options(desk, session, answer_with, *settings)
         labels = [names(a) for a in options.adapters]
         label = labels[0]
-        yield thread(desk, session, streaming=present.streaming_messages([""] * len(labels), labels))
+        # The store is asked once: while words arrive, nothing else in the conversation changes.
+        before = thread(desk, session)
+
+        def frame(texts: Sequence[str]) -> dict[str, Any]:
+            messages = [*before["messages"], *present.streaming_messages(texts, labels)]
+            return {"messages": messages, "busy": True, "empty": None}
+
+        yield frame([""] * len(labels))
         shown = 0.0
         for texts in conversation.reply(desk.studio, session.conversation_id, options, event):
             if time.monotonic() - shown >= FRAME_S:
                 shown = time.monotonic()
-                yield thread(desk, session, streaming=present.streaming_messages(texts, labels))
+                yield frame(texts)
         yield thread(desk, session)
     except StudioError as error:
         value = thread(desk, session)
@@ -262,51 +269,63 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
 
 
 def _wire_asking(desk: Desk, session: gr.State, tab: ChatTab, stop: gr.Button, settings: list[Any]) -> None:
-    inputs = [session, tab.answer_with, tab.system, *settings]
-    outputs = [session, tab.thread, tab.toggles, tab.conversations, stop]
+    """Each gesture first writes what was asked, then streams the answer into the thread alone.
 
-    def run(at: Session, answer_with: str, system: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    In one event, every other output would be made anew for every word.
+    """
+    prepared = [session, tab.thread, tab.toggles, tab.conversations, stop]
+
+    def opened(at: Session) -> tuple[Any, ...]:
+        return at, thread(desk, at), {"title": _title(desk, at)}, conversation_list(desk, at), gr.update(visible=True)
+
+    def ask(at: Session, text: str, system: str, author: str) -> tuple[Any, ...]:
+        if not text.strip():
+            raise InvalidInput("There is nothing to ask yet.", "Type a question first.")
+        keep_system(at, system)
+        at = with_conversation(desk.studio, at)
+        conversation.ask(desk.studio, at.conversation_id or "", text, author)
+        return opened(at)
+
+    def keep_system(at: Session, system: str) -> None:
         # Typing a system prompt and asking at once must not lose the prompt.
         if system != projects.get(desk.studio, at.project_id).system_prompt:
             projects.update(desk.studio, at.project_id, system_prompt=system)
-        heading = {"title": _title(desk, at)}
-        yield at, thread(desk, at), heading, conversation_list(desk, at), gr.update(visible=True)
-        for value in answer(desk, at, answer_with, *values):
-            yield gr.skip(), value, gr.skip(), gr.skip(), gr.skip()
-        yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.update(visible=False)
-
-    def ask(text: str, request: gr.Request, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
-        if not text.strip():
-            raise InvalidInput("There is nothing to ask yet.", "Type a question first.")
-        at = with_conversation(desk.studio, at)
-        conversation.ask(desk.studio, at.conversation_id or "", text, author_of(request))
-        yield from run(at, *rest)
 
     @guarded
-    def send(request: gr.Request, text: str, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
-        for update in ask(text, request, at, *rest):
-            yield (*update, "")
+    def send(at: Session, system: str, text: str, request: gr.Request) -> tuple[Any, ...]:
+        return (*ask(at, text, system, author_of(request)), "")
 
     @guarded
-    def suggest(evt: gr.EventData, request: gr.Request, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
-        yield from ask(evt._data["text"], request, at, *rest)
+    def suggest(at: Session, system: str, evt: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        return ask(at, evt._data["text"], system, author_of(request))
 
     @guarded
-    def retry(evt: gr.EventData, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
+    def retry(at: Session, system: str, evt: gr.EventData) -> tuple[Any, ...]:
+        keep_system(at, system)
         if evt._data["id"] != "failed":
             conversation.go_back_to(desk.studio, evt._data["id"])
-        yield from run(at, *rest)
+        return opened(at)
 
     @guarded
-    def edit(evt: gr.EventData, request: gr.Request, at: Session, *rest: Any) -> Iterator[tuple[Any, ...]]:
+    def edit(at: Session, system: str, evt: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        keep_system(at, system)
         conversation.edit(desk.studio, evt._data["id"], evt._data["text"], author_of(request))
-        yield from run(at, *rest)
+        return opened(at)
 
-    streaming = {**QUIET, "concurrency_limit": 16, "concurrency_id": "answers"}
-    tab.box.submit(send, [tab.box, *inputs], [*outputs, tab.box], **streaming)
-    tab.thread.listen("suggest", suggest, inputs, outputs, **streaming)
-    tab.thread.listen("retry", retry, inputs, outputs, **streaming)
-    tab.thread.listen("edit", edit, inputs, outputs, **streaming)
+    @guarded
+    def stream(at: Session, answer_with: str, *values: Any) -> Iterator[dict[str, Any]]:
+        yield from answer(desk, at, answer_with, *values)
+
+    inputs = [session, tab.system]
+    for event in (
+        tab.box.submit(send, [*inputs, tab.box], [*prepared, tab.box], **QUIET),
+        tab.thread.listen("suggest", suggest, inputs, prepared),
+        tab.thread.listen("retry", retry, inputs, prepared),
+        tab.thread.listen("edit", edit, inputs, prepared),
+    ):
+        event.success(
+            stream, [session, tab.answer_with, *settings], tab.thread, **{**QUIET, "concurrency_limit": 16}
+        ).then(lambda: gr.update(visible=False), None, stop, **QUIET)
     stop.click(lambda at: desk.stop(at.conversation_id), [session], None, queue=False, **QUIET)
 
 

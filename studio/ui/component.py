@@ -66,6 +66,11 @@ class ScriptedHTML(gr.HTML, metaclass=_WithoutStub):
         # Not getattr(self, event): `page` is also a plain attribute of every Gradio block.
         return EventListener(event).listener(self, fn, inputs, outputs, **{**quiet, **kw})
 
+    def __getattr__(self, name: str) -> Any:
+        # gr.HTML looks for the name in the script, to offer it as an event; ours go through `listen`, and the search
+        # through a long script would be made many times for every update.
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
+
     def api_info(self) -> dict[str, Any]:
         return {"type": "object"}
 

@@ -23,9 +23,8 @@ def thread_value(
     *,
     empty: Mapping[str, Any] | None = None,
     errors: Mapping[str, str] | None = None,
-    streaming: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """A path of messages, then answers being written, as the thread component takes it."""
+    """A path of messages as the thread component takes it."""
     messages: list[dict[str, Any]] = []
     for entry in shown:
         if entry.partner is not None:
@@ -36,8 +35,7 @@ def thread_value(
             ]
         else:
             messages.append(_message(entry, names, language, errors))
-    messages += streaming
-    return {"messages": messages, "busy": bool(streaming), "empty": None if messages else empty}
+    return {"messages": messages, "busy": False, "empty": None if messages else empty}
 
 
 def _message(entry: Shown, names: Names, language: str, errors: Mapping[str, str] | None) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import gradio as gr
 from gradio.i18n import I18nData
 
@@ -581,6 +583,7 @@ def gr_i18n() -> gr.I18n:
     return gr.I18n(**WORDS)
 
 
+@cache
 def for_component(prefix: str) -> dict[str, dict[str, str]]:
     """The texts whose key starts with `prefix`, without it, for a component's script."""
     return {
