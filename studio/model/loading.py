@@ -30,6 +30,10 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    from studio.model.quantize import use_fast_quantisation
+
+    if precision == "nf4" and device == "cpu":
+        use_fast_quantisation()
     compute_dtype = getattr(torch, dtype)
     quantization = None
     if precision == "nf4" and packed:
