@@ -190,7 +190,7 @@ def _progress_bar() -> Callable[[str, int, int], None]:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> None:
-    from studio.serving import serve
+    from studio.ui.serving import serve
 
     serve(settings)
 

@@ -32,6 +32,8 @@ class Studio:
     """Where loading the model stands."""
     checking: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Evaluations under way: adapter id → (done, total). For display only."""
+    token_counts: dict[str, tuple[object, dict[str, int]]] = field(default_factory=dict)
+    """Per project: the state of its rows they were counted at, and tokens by example id."""
     closing: threading.Event = field(default_factory=threading.Event)
     cancel_loading: threading.Event = field(default_factory=threading.Event)
     _engine: Engine | None = None

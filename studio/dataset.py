@@ -181,13 +181,10 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             rows = json.loads(text)
         except (ValueError, RecursionError) as error:
-            where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "?"
-            near = text.count('"instruction"', 0, getattr(error, "pos", 0)) or text.count(
-                '"messages"', 0, getattr(error, "pos", 0)
-            )
+            row = _first_broken_row(text)
             raise ImportRejected(
-                f"{path.name} is broken in row {max(near, 1)} ({where}).",
-                (RowError(max(near, 1), "not valid JSON"),),
+                f"{path.name} is broken in row {row}: {error}.",
+                (RowError(row, "not valid JSON"),),
                 "Nothing was imported. Mend the file and import it again.",
             ) from error
         yield from enumerate(rows, 1)
@@ -196,6 +193,18 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, _row_of(line)
+
+
+def _first_broken_row(text: str) -> int:
+    """1-based number of the first row of a JSON list that can't be read."""
+    decoder, position, row = json.JSONDecoder(), text.index("[") + 1, 1
+    while True:
+        position += len(text[position:]) - len(text[position:].lstrip(" \t\r\n,"))
+        try:
+            _, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return row
+        row += 1
 
 
 def _row_of(line: str) -> Any:

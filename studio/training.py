@@ -101,22 +101,26 @@ def planned_passes(rows: int) -> int:
 def plan(studio: Studio, project_id: str, recipe: Recipe | None = None) -> Plan:
     """Size a run to the approved rows and to this machine."""
     recipe = recipe or Recipe()
-    project = projects.get(studio, project_id)
-    rows = _rows(studio, project)
     limit = min(recipe.max_length, studio.engine.context_length) if studio.is_ready else recipe.max_length
-    lengths: list[int] = []
-    too_long: list[str] = []
-    for example in rows:
-        count = _token_count(studio, project, example)
-        if count <= limit:
-            lengths.append(count)
-        else:
-            too_long.append(example.id)
+    counts = _token_counts(studio, projects.get(studio, project_id))
+    lengths = [count for count in counts.values() if count <= limit]
+    too_long = tuple(id_ for id_, count in counts.items() if count > limit)
     passes = recipe.max_passes or planned_passes(len(lengths))
     steps = passes * math.ceil(len(lengths) / recipe.batch_size)
     tokens = sum(lengths)
     seconds = START_S + tokens * passes * 0.8 / _tokens_per_s(studio)
-    return Plan(len(lengths), tokens, passes, steps, seconds, tuple(too_long))
+    return Plan(len(lengths), tokens, passes, steps, seconds, too_long)
+
+
+def _token_counts(studio: Studio, project: Project) -> dict[str, int]:
+    """Tokens of each row to train on, by id. Counted once for every state of the rows: the bar asks all the time."""
+    base = studio.engine.identity.key if studio.is_ready else ""
+    state = (studio.store.examples.stamp(project.id), project.system_prompt, base)
+    remembered = studio.token_counts.get(project.id)
+    if remembered is None or remembered[0] != state:
+        remembered = (state, {e.id: _token_count(studio, project, e) for e in _rows(studio, project)})
+        studio.token_counts[project.id] = remembered
+    return remembered[1]
 
 
 def _token_count(studio: Studio, project: Project, example: Example) -> int:

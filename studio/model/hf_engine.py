@@ -50,6 +50,7 @@ class HFEngine:
             for name, module in self._model.named_modules()
             if isinstance(module, torch.nn.Linear)
         }
+        self._cores = torch.get_num_threads()
         self._lock = threading.Lock()
         self._waiting = 0
         self._waiting_lock = threading.Lock()
@@ -104,6 +105,9 @@ class HFEngine:
     ) -> None:
         try:
             with self._interactive():
+                # Writing one answer reads weights and computes little: a core left to the server and the browser
+                # costs nothing alone, and keeps the threads from waiting for each other at every layer.
+                torch.set_num_threads(max(1, self._cores - 1))
                 ids = torch.tensor([request.prompt.ids] * len(request.adapters), device=self._model.device)
                 sampling = request.sampling
                 if sampling.seed is not None:
@@ -154,6 +158,7 @@ class HFEngine:
 
         self._let_others_first(cancelled)
         with self._lock:
+            torch.set_num_threads(self._cores)
             output = self._generate(
                 ids.to(self._model.device),
                 mask.to(self._model.device),
@@ -307,6 +312,8 @@ class _Streamer(BaseStreamer):
             if not self._ended[side]:
                 self._ids[side].append(token)
                 self._send(side, hold=True)
+                if _repeats(self._ids[side]):
+                    self._ended[side] = True
 
     def _send(self, side: int, *, hold: bool) -> None:
         text = self._tokenizer.decode(self._ids[side], skip_special_tokens=True)
@@ -325,6 +332,17 @@ class _Streamer(BaseStreamer):
         for side in range(len(self._ids)):
             if not self._ended[side]:
                 self._send(side, hold=False)
+
+
+def _repeats(ids: list[int]) -> bool:
+    """Whether an answer says the same 8 to 64 tokens for the third time in a row.
+
+    Small models under greedy decoding do, and would go on to the length limit while the expert waits.
+    """
+    return any(
+        ids[-block:] == ids[-2 * block : -block] == ids[-3 * block : -2 * block]
+        for block in range(8, min(64, len(ids) // 3) + 1)
+    )
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
     Raises:
         ModelUnavailable: the folder can't be loaded.
     """
+    # At import it warns that it can't fetch compiled code from the network, which is as it should be.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -53,8 +56,24 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
         ) from error
     if precision == "nf4" and not packed:
         round_to_nf4_(model)
+    _pack_input_of_head_(model)
     model.eval()
     return model
+
+
+def _pack_input_of_head_(model: Any) -> None:
+    """Hand the output head its positions side by side in memory.
+
+    `generate` hands it the last position of each row as a view with gaps. On a frozen head torch then copies the whole
+    weight for each row and multiplies the copies: 94 against 5 ms for one row, 850 against 9 ms for eight (135M, bf16).
+    """
+    import torch
+
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(
+            lambda _, inputs: (inputs[0].clone(memory_format=torch.contiguous_format), *inputs[1:])
+        )
 
 
 def round_to_nf4_(model: Any) -> None:

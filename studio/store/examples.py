@@ -77,10 +77,11 @@ class Examples:
         newest_first: bool = False,
     ) -> list[Example]:
         """Current rows of a project that fit every filter given."""
-        order = "DESC" if newest_first else "ASC"
+        # The newest first, with the test rows after all others: they are looked at least.
+        order = "split = 'test', id DESC" if newest_first else "id"
         where, parameters = _filters(project_id, status, split, text)
         rows = self._db.rows(
-            f"SELECT * FROM ({_CURRENT}) {where} ORDER BY id {order} LIMIT ? OFFSET ?", [*parameters, limit, offset]
+            f"SELECT * FROM ({_CURRENT}) {where} ORDER BY {order} LIMIT ? OFFSET ?", [*parameters, limit, offset]
         )
         return [_example(row) for row in rows]
 
@@ -88,6 +89,13 @@ class Examples:
         where, parameters = _filters(project_id, status, split, text)
         row = self._db.row(f"SELECT count(*) AS n FROM ({_CURRENT}) {where}", parameters)
         return int(row["n"]) if row else 0
+
+    def stamp(self, project_id: str) -> str:
+        """Changes with every row of the project that is added or changed; cheap to ask."""
+        row = self._db.row(
+            "SELECT count(*) AS n, max(created_at) AS at FROM example_versions WHERE project_id = ?", [project_id]
+        )
+        return f"{row['n']} {row['at']}" if row else ""
 
     def trained_on(self, run_id: str) -> list[Example]:
         """The exact versions a run trained on, in its order."""

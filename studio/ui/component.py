@@ -34,15 +34,15 @@ class ScriptedHTML(gr.HTML, metaclass=_WithoutStub):
 
     def __init__(self, value: Any = None, *, elem_classes: list[str] | str | None = None, **kwargs: Any) -> None:
         extra = [elem_classes] if isinstance(elem_classes, str) else list(elem_classes or [])
-        super().__init__(
-            value,
-            html_template=f'<div class="{self.css_class}"></div>',
-            js_on_load=assets.script("shared.js", *self.scripts),
-            apply_default_css=False,
-            elem_classes=[f"{self.css_class}-host", *extra],
-            words=words.for_component(self.word_prefix),
-            **kwargs,
-        )
+        ours = {
+            "html_template": f'<div class="{self.css_class}"></div>',
+            "js_on_load": assets.script("shared.js", *self.scripts),
+            "apply_default_css": False,
+            "elem_classes": list(dict.fromkeys([f"{self.css_class}-host", *extra])),
+            "words": words.for_component(self.word_prefix),
+        }
+        # On `gr.skip()` and `gr.update()` Gradio builds the component again from what its first making was given.
+        super().__init__(value, **{**kwargs, **ours})
 
     def listen(
         self, event: str, fn: Callable[..., Any] | None, inputs: Any = None, outputs: Any = None, **kw: Any
@@ -65,6 +65,11 @@ class ScriptedHTML(gr.HTML, metaclass=_WithoutStub):
         }
         # Not getattr(self, event): `page` is also a plain attribute of every Gradio block.
         return EventListener(event).listener(self, fn, inputs, outputs, **{**quiet, **kw})
+
+    def __getattr__(self, name: str) -> Any:
+        # gr.HTML looks for the name in the script, to offer it as an event; ours go through `listen`, and the search
+        # through a long script would be made many times for every update.
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "object"}

@@ -64,6 +64,7 @@ function openEditor({ kind, message, send, close }) {
   const draft = resumed ? { text: kept.text, reason: kept.reason ?? "", note: kept.note ?? "" } : { ...fresh };
   let original = message.text ?? "";
   let sent = null;
+  let latest = message;
   let timer = 0;
 
   const area = el("textarea", { class: "st-area", rows: "1", "aria-label": correcting ? word("editor") : word("edit") });
@@ -182,10 +183,15 @@ function openEditor({ kind, message, send, close }) {
       return;
     }
     complain("");
-    sent = { ...draft, verdict: message.verdict ?? null };
+    sent = { ...draft, verdict: latest.verdict ?? null, failure: failureOf(latest) };
     waiting(true);
     remember();
     send({ ...draft });
+  }
+
+  /** Tells a new failure from one that was already there; `attempt` sets two with the same words apart. */
+  function failureOf(value) {
+    return JSON.stringify([value.error ?? null, value.attempt ?? null]);
   }
 
   function waiting(on) {
@@ -212,6 +218,7 @@ function openEditor({ kind, message, send, close }) {
 
   /** A later value of the same message: the server's confirmation, its refusal, or nothing of either. */
   function receive(next) {
+    latest = next;
     if ((next.text ?? "") !== original) {
       original = next.text ?? "";
       showDiff();
@@ -224,7 +231,7 @@ function openEditor({ kind, message, send, close }) {
       waiting(false);
       drafts.drop(message.id);
       close();
-    } else if (next.error && timer) fail(next.error);
+    } else if (next.error && timer && failureOf(next) !== sent.failure) fail(next.error);
   }
 
   area.addEventListener("input", () => {

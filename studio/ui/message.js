@@ -208,7 +208,7 @@ function paintActions(record, thread) {
     if (VERDICTS[name]) button.setAttribute("aria-pressed", String(Boolean(done)));
     button.setAttribute("aria-disabled", String(!canPress(record, name, thread)));
     button.classList.toggle("st-waiting", record.waiting?.verdict === VERDICTS[name] && Boolean(VERDICTS[name]));
-    if (name === "undo") button.hidden = record !== thread.lastUser();
+    if (name === "undo") button.hidden = record !== thread.lastUser;
     // An answer that failed has nothing to judge; it can only be asked again.
     if (name !== "retry" && message.role === "assistant") button.hidden = isFailure(message);
   }

@@ -3,7 +3,7 @@
 
 const NEAR_BOTTOM_PX = 60;
 const records = new Map();
-const thread = { busy: false, selected: null, act, select, settled, lastUser };
+const thread = { busy: false, selected: null, act, select, settled, lastUser: null };
 let order = [];
 let stick = true;
 let lastAnswer = null;
@@ -26,11 +26,6 @@ function act(name, record, data) {
   else if (name === "page") trigger("page", payload);
   else if (name === "edit") trigger("edit", payload);
   else if (name === "undo") trigger("undo", payload);
-}
-
-function lastUser() {
-  const id = order.findLast((known) => records.get(known)?.role === "user");
-  return records.get(id);
 }
 
 /** Answers that the keys can act on, in order. */
@@ -67,7 +62,8 @@ function render() {
   }
   messages.forEach((message, index) => place(message, index));
   // A second pass, because which message is the last of the user's is only known once all are in.
-  messages.forEach((message) => updateMessage(records.get(message.id), message, thread));
+  thread.lastUser = records.get(messages.findLast((message) => message.role === "user")?.id) ?? null;
+  for (const message of messages) refresh(records.get(message.id), message);
   const grewByQuestion = messages.at(-1)?.role === "user" || messages.at(-2)?.role === "user";
   const grew = order.length > previous.length && grewByQuestion;
   if (firstId !== order[0] || (grew && !previous.includes(order.at(-1)))) stick = true;
@@ -76,6 +72,14 @@ function render() {
   waiting.hidden = !(thread.busy && messages.at(-1)?.role === "user");
   root.classList.toggle("st-busy", thread.busy);
   follow();
+}
+
+/** Fifteen values a second, of which one message differs: leave the others alone. */
+function refresh(record, message) {
+  const signature = JSON.stringify([message, thread.busy, record === thread.lastUser]);
+  if (record.signature === signature) return;
+  record.signature = signature;
+  updateMessage(record, message, thread);
 }
 
 function place(message, index) {

@@ -26,7 +26,11 @@ class Siblings(TypedDict):
 
 
 class Message(TypedDict, total=False):
-    """One message; only `id`, `role` and `text` or `html` are required."""
+    """One message; only `id`, `role` and `text` or `html` are required.
+
+    `attempt` is any number that differs from one failed save to the next: without it the browser can't tell a second
+    refusal in the same words from the first.
+    """
 
     id: str
     role: Literal["user", "assistant"]
@@ -39,6 +43,7 @@ class Message(TypedDict, total=False):
     siblings: Siblings | None
     streaming: bool
     error: str | None
+    attempt: int
     side: Literal["left", "right"] | None
 
 

@@ -22,7 +22,7 @@ def main(folder: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: job.ask_to_cancel())
     # Whoever waits for an answer in the chat goes first on the processor.
     with contextlib.suppress(OSError):
-        os.nice(5)
+        os.nice(10)
     started = time.time()
     try:
         job.append_event({"phase": "starting", "t": started})

@@ -50,13 +50,11 @@ class CompletionTrainer(SFTTrainer):
         self.progress.require_not_cancelled()
         rows = inputs.pop("row").tolist()
         self.progress.tokens += int(inputs["attention_mask"].sum())
-        logits, labels = answer_logits(model, inputs)
-        loss = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]).float(), labels.reshape(-1), ignore_index=IGNORED, reduction="sum"
-        )
-        for row, is_right in zip(rows, rows_right(logits, labels), strict=True):
+        logits, labels, places = answer_logits(model, inputs)
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+        for row, is_right in zip(rows, rows_right(logits, labels, places, len(rows)), strict=True):
             (self.progress.right.add if is_right else self.progress.right.discard)(row)
-        count = num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum()
+        count = num_items_in_batch if num_items_in_batch is not None else len(labels)
         loss = loss / count
         if not torch.isfinite(loss):
             raise RunFailed("The loss stopped being a number.", "Lower the learning rate.")
@@ -87,30 +85,35 @@ class CompletionTrainer(SFTTrainer):
             batch = {k: v.to(self.model.device) for k, v in batch.items()}
             rows = batch.pop("row").tolist()
             with torch.no_grad(), self.compute_loss_context_manager():
-                flags = rows_right(*answer_logits(self.model, batch))
+                flags = rows_right(*answer_logits(self.model, batch), len(rows))
             right |= {row for row, is_right in zip(rows, flags, strict=True) if is_right}
         return right
 
 
-def answer_logits(model: Any, inputs: dict[str, Any]) -> tuple[Any, Any]:
-    """Logits (B, T, V) from the first answer position of the batch on, and the labels (B, T) they predict."""
-    labels = inputs["labels"]
-    first = max(1, int((labels != IGNORED).any(dim=0).int().argmax()))
-    output = model(
-        input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
-        use_cache=False,
-        # Position t predicts token t + 1, so one position before the answer is needed too. As indices: a slice would
-        # stay a view, and torch would copy the whole output head for each row to multiply with it.
-        logits_to_keep=torch.arange(first - 1, labels.shape[1], device=labels.device),
-    )
-    return output.logits[:, :-1], labels[:, first:]
+def answer_logits(model: Any, inputs: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """What the model says at the answers' positions alone.
+
+    Returns:
+        Logits (N, V), the labels (N,) they predict, and the place in the batch (N,) of each one's row; N is the
+        number of answer tokens in the batch.
+    """
+    # Position t predicts token t + 1.
+    labels = inputs["labels"][:, 1:]
+    is_answer = labels != IGNORED
+    head = model.get_output_embeddings()
+    # The head is handed these positions only, by a hook, so that whatever a model does to its logits still happens.
+    handle = head.register_forward_pre_hook(lambda _, hidden: (hidden[0][:, :-1][is_answer].unsqueeze(0),))
+    try:
+        output = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+    finally:
+        handle.remove()
+    return output.logits[0], labels[is_answer], is_answer.nonzero()[:, 0]
 
 
-def rows_right(logits: Any, labels: Any) -> list[bool]:
-    """Whether each row's labelled tokens are all the most likely ones."""
-    right = (logits.detach().argmax(dim=-1) == labels) | (labels == IGNORED)
-    return [bool(flag) for flag in right.all(dim=1).tolist()]
+def rows_right(logits: Any, labels: Any, places: Any, count: int) -> list[bool]:
+    """Whether each row's labelled tokens are all the most likely ones; arguments as `answer_logits` returns them."""
+    wrong = set(places[logits.detach().argmax(dim=-1) != labels].tolist())
+    return [place not in wrong for place in range(count)]
 
 
 class _Follow(TrainerCallback):

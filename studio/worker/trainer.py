@@ -148,7 +148,7 @@ def _trainer(
         max_length=None,
         # Recomputing activations halves memory and costs a third of the time; small models have the memory.
         activation_checkpointing=on_gpu and spec["parameters"] > 1_000_000_000,
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
         logging_steps=1,

@@ -88,7 +88,7 @@ class Fake:
         self.log.append(("correct", data))
         m = find(self.value, data["id"])
         if "REFUSE" in data["text"]:
-            m["error"] = "The studio is read-only just now. Try again in a minute."
+            m.update(error="The studio is read-only just now. Try again in a minute.", attempt=next(_ids))
             return self.shown()
         m.update(error=None, verdict="corrected")
         m["correction"] = {

@@ -1,0 +1,1 @@
+"""What the studio costs, beside the plain tools doing the same work in the same run."""

@@ -1,0 +1,160 @@
+"""The page: the bar, the tabs, and the wiring between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from studio import adapters, dataset, training
+from studio.context import Studio
+from studio.ui import adapters_tab, chat_tab, examples_tab, model_tab, present, train_tab
+from studio.ui.loop_bar import LoopBar
+from studio.ui.session import Desk, Session, guarded, open_session
+from studio.ui.words import t
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+TICK_S = 0.7
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The whole interface over an open studio."""
+    desk = Desk(studio)
+    page: gr.Blocks
+    with (
+        gr.Blocks(fill_height=True, fill_width=True, title="Correction Studio", analytics_enabled=False) as page,
+        gr.Column(elem_classes="st-page"),
+    ):
+        session = gr.State(None)
+        # Ids only, so that a reload comes back to the same conversation; the fixed key survives a restart of the app.
+        remembered = gr.BrowserState({}, storage_key="studio-session", secret="ids-only")  # noqa: S106
+        loop = LoopBar(elem_id="loop-bar")
+        with gr.Tabs(elem_classes="st-tabs", elem_id="tabs") as tabs:
+            with gr.Tab(t("app.chat.tab"), id="chat"):
+                chat = chat_tab.build(desk, session)
+            examples = examples_tab.build(desk, session)
+            train = train_tab.build(desk, session)
+            lessons = adapters_tab.build(desk, session)
+            model = model_tab.build(desk, session)
+        _wire_bar(desk, session, loop, tabs, chat)
+        _wire_tabs(desk, session, examples, train, lessons, model)
+        _wire_clock(desk, session, loop, chat, train)
+
+        @guarded
+        def begin(kept: dict[str, Any] | None, request: gr.Request) -> tuple[Any, ...]:
+            at = open_session(studio, kept, request)
+            return at, loop_value(desk, at), *chat_tab.show(desk, at)
+
+        page.load(begin, [remembered], [session, loop, *chat.view], **QUIET)
+        session.change(
+            lambda at: {"project": at.project_id, "conversation": at.conversation_id} if at else {},
+            [session],
+            remembered,
+            **QUIET,
+        )
+    return page
+
+
+def loop_value(desk: Desk, at: Session) -> dict[str, Any]:
+    studio = desk.studio
+    return present.loop_value(training.loop(studio, at.project_id), studio.state, studio.is_ready, at.language)
+
+
+def _wire_bar(desk: Desk, session: gr.State, loop: LoopBar, tabs: gr.Tabs, chat: chat_tab.ChatTab) -> None:
+    @guarded
+    def train(at: Session) -> dict[str, Any]:
+        training.start(desk.studio, at.project_id)
+        return loop_value(desk, at)
+
+    @guarded
+    def cancel(at: Session) -> dict[str, Any]:
+        train_tab.cancel_run(desk, at)
+        return loop_value(desk, at)
+
+    @guarded
+    def retry(at: Session) -> dict[str, Any]:
+        if desk.studio.is_ready:
+            train_tab.retry_run(desk, at)
+        else:
+            model_tab.load_in_background(desk)
+        return loop_value(desk, at)
+
+    @guarded
+    def undo(at: Session) -> tuple[Any, ...]:
+        adapters.rollback(desk.studio, at.project_id)
+        return loop_value(desk, at), chat_tab.answer_choices(desk, at)
+
+    @guarded
+    def sample(at: Session) -> tuple[Any, ...]:
+        matching = [s for s in dataset.samples() if s.language == at.language]
+        project = dataset.try_sample(desk.studio, (matching or dataset.samples())[0].key)
+        at = replace(at, project_id=project.id, conversation_id=None)
+        return at, loop_value(desk, at), *chat_tab.show(desk, at)
+
+    @guarded
+    def details(at: Session) -> Any:
+        is_running = bool(desk.studio.store.runs.find(at.project_id, status="running"))
+        return gr.Tabs(selected="train" if is_running else "adapters")
+
+    loop.listen("train", train, [session], loop)
+    loop.listen("cancel", cancel, [session], loop)
+    loop.listen("retry", retry, [session], loop)
+    loop.listen("undo", undo, [session], [loop, chat.answer_with])
+    loop.listen("sample", sample, [session], [session, loop, *chat.view])
+    loop.listen("details", details, [session], tabs)
+
+
+def _wire_tabs(
+    desk: Desk,
+    session: gr.State,
+    examples: examples_tab.ExamplesTab,
+    train: train_tab.TrainTab,
+    lessons: adapters_tab.AdaptersTab,
+    model: model_tab.ModelTab,
+) -> None:
+    """A tab reads the store when it is opened."""
+    examples.tab.select(
+        lambda at, *f: examples_tab.show(desk, at, *f),
+        [session, examples.search, examples.status, examples.page],
+        examples.view,
+        **QUIET,
+    )
+    train.tab.select(lambda *a: train_tab.show(desk, *a), [session, *train.recipe], train.view, **QUIET)
+    lessons.tab.select(lambda at: adapters_tab.show(desk, at), [session], lessons.view, **QUIET)
+    model.tab.select(lambda at: model_tab.show(desk, at), [session], model.view, **QUIET)
+
+
+def _wire_clock(
+    desk: Desk,
+    session: gr.State,
+    loop: LoopBar,
+    chat: chat_tab.ChatTab,
+    train: train_tab.TrainTab,
+) -> None:
+    """Once a moment: read the state, and show what changed.
+
+    Gradio makes every output of an event anew, so a tick has few; the rest follows from the marks, when they change.
+    """
+    live_mark, run_mark = gr.State(""), gr.State("")
+
+    def tick(at: Session | None) -> tuple[Any, ...]:
+        if at is None or desk.studio.closing.is_set():
+            return (gr.skip(),) * 3
+        live = adapters.live(desk.studio, at.project_id)
+        runs = desk.studio.store.runs.find(at.project_id, limit=1)
+        run = ""
+        if runs:
+            running = runs[0].status == "running"
+            run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if running else ''}"
+        return loop_value(desk, at), f"{at.project_id} {live.id if live else ''}", run
+
+    def follow_live(at: Session | None) -> Any:
+        return chat_tab.answer_choices(desk, at) if at else gr.skip()
+
+    def follow_run(at: Session | None, *recipe: Any) -> tuple[Any, ...]:
+        return train_tab.show(desk, at, *recipe) if at else (gr.skip(),) * len(train.view)
+
+    gr.Timer(TICK_S).tick(tick, [session], [loop, live_mark, run_mark], **QUIET)
+    live_mark.change(follow_live, [session], chat.answer_with, **QUIET)
+    run_mark.change(follow_run, [session, *train.recipe], train.view, **QUIET)

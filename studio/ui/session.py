@@ -1,0 +1,121 @@
+"""What one browser tab looks at, and the one boundary at which the studio's errors become Gradio's."""
+
+from __future__ import annotations
+
+import functools
+import html
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gradio as gr
+
+from studio import conversation, projects
+from studio.context import Studio
+from studio.errors import NotFound, StudioError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Session:
+    """Ids only: the store holds the rest, so that any number of tabs agree."""
+
+    project_id: str
+    conversation_id: str | None = None
+    language: str = "en"
+
+
+@dataclass
+class Desk:
+    """What the tabs are handed: the studio, and the answers being written now."""
+
+    studio: Studio
+    _answering: dict[str, threading.Event] = field(default_factory=dict)
+
+    def begin(self, conversation_id: str) -> threading.Event:
+        """Mark a conversation as being answered; the event stops it."""
+        self.stop(conversation_id)
+        event = self._answering[conversation_id] = threading.Event()
+        return event
+
+    def end(self, conversation_id: str, event: threading.Event) -> None:
+        if self._answering.get(conversation_id) is event:
+            del self._answering[conversation_id]
+
+    def stop(self, conversation_id: str | None) -> None:
+        if event := self._answering.get(conversation_id or ""):
+            event.set()
+
+
+def language_of(request: gr.Request | None) -> str:
+    """`ja` if the browser prefers Japanese, else `en`."""
+    accepted = request.headers.get("accept-language", "") if request is not None else ""
+    return "ja" if accepted.lower().startswith("ja") else "en"
+
+
+def author_of(request: gr.Request | None) -> str:
+    """The name someone logged in with; empty on a private app."""
+    return str(getattr(request, "username", None) or "")
+
+
+def open_session(studio: Studio, remembered: dict[str, Any] | None, request: gr.Request) -> Session:
+    """Where this browser was last time, as far as that still exists."""
+    remembered = remembered or {}
+    language = language_of(request)
+    try:
+        project = projects.get(studio, str(remembered.get("project")))
+    except NotFound:
+        return Session(projects.default(studio).id, None, language)
+    try:
+        found = conversation.get(studio, str(remembered.get("conversation")))
+    except NotFound:
+        return Session(project.id, None, language)
+    return Session(project.id, found.id if found.project_id == project.id else None, language)
+
+
+def with_conversation(studio: Studio, session: Session) -> Session:
+    """The session with a conversation to write into; one is made when the first question is asked."""
+    if session.conversation_id is not None:
+        return session
+    return replace(session, conversation_id=conversation.start(studio, session.project_id).id)
+
+
+def as_gradio(error: StudioError) -> gr.Error:
+    # Gradio shows the text as HTML.
+    return gr.Error(html.escape(str(error)), duration=12, print_exception=False)
+
+
+def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Show the studio's own errors as they are, and any other as one sentence; the log has the rest."""
+
+    def translate(error: Exception) -> gr.Error:
+        if isinstance(error, gr.Error):
+            return error
+        if isinstance(error, StudioError):
+            return as_gradio(error)
+        log.error("A handler failed", exc_info=error)
+        return gr.Error("Something went wrong. Nothing was changed. The log has the details.", print_exception=False)
+
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def generate(*arguments: Any, **named: Any) -> Iterator[Any]:
+            try:
+                yield from handler(*arguments, **named)
+            except Exception as error:
+                raise translate(error) from error
+
+        return generate
+
+    @functools.wraps(handler)
+    def call(*arguments: Any, **named: Any) -> Any:
+        try:
+            return handler(*arguments, **named)
+        except Exception as error:
+            raise translate(error) from error
+
+    return call
