@@ -67,9 +67,19 @@ class CompletionTrainer(SFTTrainer):
     def check_all_rows(self) -> set[int]:
         """Rows whose every answer token is the most likely one after its true predecessors.
 
-        Then, and only then, greedy decoding reproduces the whole answer. The model stays in training mode: without
-        dropout it computes the same, and in evaluation mode bitsandbytes repacks 4-bit weights for good on some CPUs.
+        Then, and only then, greedy decoding reproduces the whole answer. Only dropout leaves training mode: in
+        evaluation mode bitsandbytes repacks 4-bit weights for good on some CPUs.
         """
+        dropouts = [module for module in self.model.modules() if isinstance(module, torch.nn.Dropout)]
+        for module in dropouts:
+            module.eval()
+        try:
+            return self._rows_right_now()
+        finally:
+            for module in dropouts:
+                module.train()
+
+    def _rows_right_now(self) -> set[int]:
         dataset = self.train_dataset
         order = sorted(range(len(dataset)), key=lambda i: len(dataset[i]["input_ids"]))
         right: set[int] = set()
