@@ -107,7 +107,7 @@ def start_run(workspace: Path, pipe: Connection) -> None:
     dataset.add(studio, project.id, "Question", "Answer")
     run = training.start(studio, project.id)
     pipe.send(run.id)
-    training.watch(studio, interval_s=0.02)
+    training.watch(studio)
     time.sleep(60)
 
 
