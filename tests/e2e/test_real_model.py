@@ -54,7 +54,6 @@ def trained(studio: Command) -> dict[str, Any]:
     made = studio("projects", "sample", "support_en")
     assert made["examples"] == 48
     value: dict[str, Any] = studio("train", "--project", made["name"])
-    print(json.dumps(value))
     return {**value, "project": made["name"]}
 
 
