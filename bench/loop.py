@@ -19,8 +19,7 @@ POLL_S = 0.01
 
 def main(workspace: str, method: str, max_passes: str = "") -> None:
     # The app holds the interface in memory while it trains.
-    import gradio  # noqa: F401
-
+    import studio.ui.build
     from studio import adapters, conversation, dataset, training
     from studio.context import open_studio
     from studio.jobdir import JobDir

@@ -217,22 +217,25 @@ class HFEngine:
         verify(folder, sha256, self.identity, self._shapes)
         from peft import PeftModel
 
+        # On a CPU the weights stay in the fp32 they were trained in: a bf16 product as narrow as an adapter's takes
+        # 20 µs there, an fp32 one 2 µs.
+        in_fp32 = self._model.device.type == "cpu"
         with self._interactive():
             if self._use(adapter_id):
                 return  # someone else loaded it meanwhile
             try:
                 if not self._adapters:
                     self._model = PeftModel.from_pretrained(
-                        self._model, folder, adapter_name=adapter_id, autocast_adapter_dtype=False
+                        self._model, folder, adapter_name=adapter_id, autocast_adapter_dtype=in_fp32
                     )
                 else:
-                    self._model.load_adapter(folder, adapter_name=adapter_id, autocast_adapter_dtype=False)
+                    self._model.load_adapter(folder, adapter_name=adapter_id, autocast_adapter_dtype=in_fp32)
             except (ValueError, RuntimeError, KeyError, OSError) as error:
                 raise AdapterRejected(f"The adapter {adapter_id} can't be loaded: {error}.", "Train again.") from error
-            for name, parameter in self._model.named_parameters():
-                if "lora_" in name:
-                    # fp32 weights on a bf16 base would be cast again at every token.
-                    parameter.data = parameter.data.to(self._dtype)
+            if not in_fp32:
+                for name, parameter in self._model.named_parameters():
+                    if "lora_" in name:
+                        parameter.data = parameter.data.to(self._dtype)
             self._model.eval()
             with self._adapters_lock:
                 self._adapters.append(adapter_id)
