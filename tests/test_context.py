@@ -48,7 +48,7 @@ def test_a_folder_of_ones_own_is_a_model(tiny_studio: Studio, tiny_model: Path) 
     assert tiny_studio.state.name == "ready"
     assert tiny_studio.model_path == tiny_model
     identity = tiny_studio.engine.identity
-    assert (identity.model, identity.precision, len(identity.sha256)) == ("tiny", "nf4", 64)
+    assert (identity.model, identity.precision, len(identity.sha256)) == ("tiny", "full", 64)
     assert tiny_studio.engine.render([Turn("user", "Hello")]).tokens > 5
 
 

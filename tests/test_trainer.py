@@ -31,7 +31,15 @@ ROWS = [
 FAST = {"learning_rate": 2e-2, "r": 8, "lora_alpha": 16}
 
 
-def prepare(tiny_model: Path, folder: Path, passes: int, rows: list[tuple[str, str]] = ROWS, **recipe: Any) -> Any:
+def prepare(
+    tiny_model: Path,
+    folder: Path,
+    passes: int,
+    rows: list[tuple[str, str]] = ROWS,
+    *,
+    precision: str = "full",
+    **recipe: Any,
+) -> JobDir:
     """A run folder as `training.start` writes it."""
     job = JobDir(folder)
     chosen = Recipe(**{**FAST, **recipe})
@@ -42,7 +50,7 @@ def prepare(tiny_model: Path, folder: Path, passes: int, rows: list[tuple[str, s
             "recipe": chosen.__dict__,
             "passes": passes,
             "snapshot": "hash",
-            "base": identity_of(tiny_model, "nf4").as_dict(),
+            "base": identity_of(tiny_model, precision).as_dict(),
             "base_path": str(tiny_model),
             "parameters": 100_000,
             "context_length": 256,
@@ -65,7 +73,8 @@ def train(job: JobDir) -> dict[str, Any]:
 
 def greedy_right(tiny_model: Path, job: JobDir, sha256: str) -> int:
     """How many rows the adapter answers right when it is loaded and asked."""
-    engine = HFEngine(tiny_model, identity_of(tiny_model, "nf4"), device="cpu", dtype="float32")
+    base = identity_of(tiny_model, job.spec()["base"]["precision"])
+    engine = HFEngine(tiny_model, base, device="cpu", dtype="float32")
     engine.load_adapter("a", job.adapter, sha256)
     rows = job.rows()
     prompts = [engine.render([Turn("user", row["messages"][0]["content"])]) for row in rows]
@@ -73,9 +82,11 @@ def greedy_right(tiny_model: Path, job: JobDir, sha256: str) -> int:
     return sum(found[n] == row["answer"] for n, row in enumerate(rows))
 
 
-@pytest.mark.parametrize("method", ["lora", "qlora"])
-def test_training_learns_and_stops_when_all_is_learned(tiny_model: Path, tmp_path: Path, method: str) -> None:
-    job = prepare(tiny_model, tmp_path / "run", 60, method=method)
+@pytest.mark.parametrize(("method", "precision"), [("lora", "full"), ("qlora", "full"), ("qlora", "nf4")])
+def test_training_learns_and_stops_when_all_is_learned(
+    tiny_model: Path, tmp_path: Path, method: str, precision: str
+) -> None:
+    job = prepare(tiny_model, tmp_path / "run", 60, method=method, precision=precision)
     result = train(job)
     losses = [e["loss"] for e in job.events() if "loss" in e]
     assert losses[-1] < losses[0] / 10
@@ -101,16 +112,26 @@ def test_training_learns_and_stops_when_all_is_learned(tiny_model: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("method", "passes", "dropout"),
-    [("lora", 5, 0.0), ("lora", 7, 0.0), ("qlora", 7, 0.0), ("lora", 9, 0.3)],
+    ("method", "precision", "passes", "dropout"),
+    [
+        ("lora", "full", 5, 0.0),
+        ("lora", "full", 7, 0.0),
+        ("lora", "nf4", 6, 0.0),
+        ("lora", "full", 9, 0.3),
+        ("qlora", "nf4", 7, 0.0),
+        ("qlora", "full", 1, 0.0),
+        ("qlora", "full", 6, 0.0),
+        ("qlora", "full", 8, 0.0),
+    ],
 )
 def test_what_counts_as_learned_is_what_greedy_decoding_gets_right(
-    tiny_model: Path, tmp_path: Path, method: str, passes: int, dropout: float
+    tiny_model: Path, tmp_path: Path, method: str, precision: str, passes: int, dropout: float
 ) -> None:
     """Half learned, which is where the two could differ."""
-    job = prepare(tiny_model, tmp_path / "run", passes, method=method, lora_dropout=dropout)
+    job = prepare(tiny_model, tmp_path / "run", passes, method=method, precision=precision, lora_dropout=dropout)
     result = train(job)
     assert result["learned"] == greedy_right(tiny_model, job, result["sha256"])
+    assert [e["step"] for e in job.events() if e.get("checked")][-1] == result["steps"], "counted at the very end"
 
 
 def test_the_same_seed_trains_the_same_adapter(tiny_model: Path, tmp_path: Path) -> None:

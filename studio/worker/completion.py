@@ -167,7 +167,8 @@ class _Follow(TrainerCallback):
         if self._settle is not None and (is_formed or state.global_step >= SETTLE_BY * state.max_steps):
             self._settle()
             self._settle = None
-            return
+            if not is_last:
+                return
         if not is_near and not is_last:
             return
         progress.right = self._trainer.check_all_rows()
