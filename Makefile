@@ -1,6 +1,7 @@
 # make run    set up, fetch the default model, start the app
 # make test   the tests          make check   lint, types, import rules, docs
-# make bench  the benchmarks     make clean   remove what the build made (never the workspace)
+# make bench  the benchmarks     make screenshots  the pictures in the docs
+# make clean   remove what the build made (never the workspace)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint
 INPUTS := pyproject.toml setup.py constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup model test check bench clean chromium
+.PHONY: help run setup model test check screenshots bench clean chromium
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +33,9 @@ check: $(VENV)/.dev-ready
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/check.py
+
+screenshots: $(VENV)/.dev-ready chromium
+	@STUDIO_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e/test_real_browser.py
 
 bench: $(VENV)/.bench-ready
 	@$(BIN)/python -m bench $(ARGS)

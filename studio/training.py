@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -400,27 +400,44 @@ def check_unchecked(studio: Studio, cancelled: threading.Event) -> None:
             studio.checking.pop(adapter.id, None)
 
 
-def watch(studio: Studio, interval_s: float = 0.2) -> list[threading.Thread]:
-    """Adopt and check in the background until the studio closes. Needs no browser."""
+WATCH_S, IDLE_S = 0.2, 1.0
+"""Pause between two looks at the runs: while one is under way, and while none is."""
 
-    def repeat(work: Any, pause_s: float) -> None:
+
+def watch(studio: Studio) -> list[threading.Thread]:
+    """Adopt and check in the background until the studio closes. Needs no browser."""
+    adopted = threading.Event()
+
+    def adopt() -> float:
+        if adopt_finished(studio):
+            adopted.set()
+        return WATCH_S if studio.store.runs.find(status="running", limit=1) else IDLE_S
+
+    def check() -> float:
+        check_unchecked(studio, studio.closing)
+        # One look at start, for what a crash left unchecked; then whenever a run was adopted.
+        while not studio.closing.is_set() and not adopted.wait(IDLE_S):
+            pass
+        adopted.clear()
+        return 0.0
+
+    def repeat(work: Callable[[], float]) -> None:
+        pause_s = 0.0
         while not studio.closing.wait(pause_s):
+            pause_s = WATCH_S
             if not studio.is_ready:
                 continue
             try:
-                work()
+                pause_s = work()
             except Cancelled:
                 continue
             except Exception:
                 # The watcher must outlive whatever one run did; it looks again in a moment.
                 log.exception("Watching the runs failed")
-                studio.closing.wait(5)
+                pause_s = 5.0
 
     threads = [
-        threading.Thread(target=repeat, args=(lambda: adopt_finished(studio), interval_s), name="adopt", daemon=True),
-        threading.Thread(
-            target=repeat, args=(lambda: check_unchecked(studio, studio.closing), 0.5), name="check", daemon=True
-        ),
+        threading.Thread(target=repeat, args=(work,), name=work.__name__, daemon=True) for work in (adopt, check)
     ]
     for thread in threads:
         thread.start()

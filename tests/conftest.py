@@ -60,7 +60,7 @@ def together(count: int, work: Callable[[int], Any]) -> list[Any]:
 def no_studio_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own STUDIO_* variables must not decide how a test ends."""
     for name in os.environ:
-        if name.startswith("STUDIO_") and name not in ("STUDIO_TEST_MODELS", "STUDIO_CHROMIUM"):
+        if name.startswith("STUDIO_") and name not in ("STUDIO_TEST_MODELS", "STUDIO_CHROMIUM", "STUDIO_SCREENSHOTS", "STUDIO_TEST_KILLS"):
             monkeypatch.delenv(name)
 
 
@@ -130,6 +130,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token="<|endoftext|>",
         chat_template=CHATML,
     )
+    torch.set_num_threads(1)  # more threads only wait for each other on matrices this small
     torch.manual_seed(1)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -190,8 +191,9 @@ def register(studio: Studio, project: Project, *, seed: int = 0, size: float = 0
 
 
 @pytest.fixture
-def tiny_studio(tmp_path: Path, tiny_model: Path) -> Iterator[Studio]:
+def tiny_studio(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     """An open studio that answers with the tiny model."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     opened = open_studio(Settings(workspace=tmp_path / "workspace", model=str(tiny_model), dtype="float32"), "tests")
     opened.load_engine()
     yield opened

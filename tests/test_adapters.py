@@ -295,9 +295,9 @@ def test_a_broken_first_adapter_leaves_the_base_answering(tiny_studio: Studio, t
 
 
 def test_an_adapter_made_for_other_numbers_of_the_same_base(tiny_studio: Studio, tiny_project: Project) -> None:
-    """Trained against the full base, it would answer a little differently on the 4-bit one."""
+    """Trained against the 4-bit base, it would answer a little differently on the full one."""
     made = register(tiny_studio, tiny_project)
-    full = BaseIdentity(**{**tiny_studio.engine.identity.as_dict(), "precision": "full"})
-    make_adapter(adapters.folder(tiny_studio, made.id), full)
-    with pytest.raises(AdapterRejected, match=r"\(full, .*loaded is .*\(nf4,"):
+    rounded = BaseIdentity(**{**tiny_studio.engine.identity.as_dict(), "precision": "nf4"})
+    make_adapter(adapters.folder(tiny_studio, made.id), rounded)
+    with pytest.raises(AdapterRejected, match=r"\(nf4, .*loaded is .*\(full,"):
         adapters.ensure_loaded(tiny_studio, made.id)

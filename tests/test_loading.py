@@ -8,7 +8,7 @@ import torch
 
 from studio.errors import ModelUnavailable
 from studio.model.identity import identity_of
-from studio.model.loading import load_base
+from studio.model.loading import load_base, unpack_
 
 IDS = torch.tensor([[1, 50, 60, 70, 80, 90, 100, 110, 120, 130]])
 
@@ -57,6 +57,21 @@ def test_weights_that_are_cut_short_are_named(tiny_model: Path, tmp_path: Path) 
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(ModelUnavailable, match="can't be loaded"):
         load(tmp_path, "full", packed=False)
+
+
+def test_packed_layers_get_their_full_weights_back(tiny_model: Path, tmp_path: Path) -> None:
+    """Below a PEFT model too, as in the middle of a QLoRA run."""
+    from peft import LoraConfig, get_peft_model
+
+    full = logits(load(tiny_model, "full", packed=False))
+    packed = load(tiny_model, "nf4", packed=True).train()
+    model = get_peft_model(packed, LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM"))
+    assert (logits(model) - full).abs().max() > 0.01
+    unpack_(model, tiny_model, "float32")
+    assert (logits(model) - full).abs().max() < 1e-4
+    renamed = load(tiny_model, "nf4", packed=True)
+    with pytest.raises(ModelUnavailable, match="under that name"):
+        unpack_(renamed, tmp_path, "float32")
 
 
 @pytest.mark.model

@@ -282,7 +282,7 @@ def test_eight_threads_adopt_a_run_once(studio: Studio, project: Project) -> Non
 
 
 def test_the_watcher_needs_nobody(studio: Studio, project: Project) -> None:
-    threads = training.watch(studio, interval_s=0.05)
+    threads = training.watch(studio)
     run = begin(studio, project, steps=2)
     until(lambda: training.get(studio, run.id).status == "finished")
     until(lambda: adapters.score(studio, str(training.get(studio, run.id).adapter_id)))

@@ -70,8 +70,8 @@ def verify(folder: Path, sha256: str, base: BaseIdentity, shapes: Mapping[str, t
         raise AdapterRejected(f"The adapter {folder.name} asks to import code.", "Such adapters are never loaded.")
     _verify_plain(config, folder.name)
     seen = _verify_tensors(weights, rank, shapes)
-    targets = config["target_modules"]
-    if seen != {module for module in shapes if module.rsplit(".", 1)[-1] in targets}:
+    targets = tuple(f".{target}" for target in config["target_modules"])  # as PEFT matches them
+    if seen != {module for module in shapes if f".{module}".endswith(targets)}:
         raise AdapterRejected("The adapter's weights are not complete.", "Train again.")
     return config
 

@@ -14,7 +14,7 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
 
     Args:
         path: a model folder with safetensors.
-        precision: `nf4` or `full`.
+        precision: `full` or `nf4`.
         packed: with `nf4`, keep the weights in 4 bits (bitsandbytes `Linear4bit`); else hold the very same values
             unpacked in `dtype`, which answers faster on a CPU.
         device: `cpu` or `cuda`.
@@ -94,3 +94,32 @@ def round_to_nf4_(model: Any) -> None:
             if isinstance(module, torch.nn.Linear) and module is not head:
                 packed, state = bnb.quantize_4bit(module.weight.data, quant_type="nf4", compress_statistics=True)
                 module.weight.data.copy_(bnb.dequantize_4bit(packed, state))
+
+
+def unpack_(model: Any, path: Path, dtype: str) -> None:
+    """Put the full weights of the folder in place of every packed linear layer of a (PEFT) model, one at a time.
+
+    Raises:
+        ModelUnavailable: the folder names its weights otherwise than the model does.
+    """
+    import bitsandbytes as bnb
+    import torch
+    from safetensors import safe_open
+
+    packed = {name: module for name, module in model.named_modules() if isinstance(module, bnb.nn.Linear4bit)}
+    where: dict[str, Path] = {}
+    for file in sorted(path.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            where |= dict.fromkeys(tensors.keys(), file)
+    plain = {name: name.removeprefix("base_model.model.").replace(".base_layer", "") for name in packed}
+    if missing := [key for key in plain.values() if f"{key}.weight" not in where]:
+        raise ModelUnavailable(f"The weights of {missing[0]} are not in {path.name} under that name.")
+    for name, module in packed.items():
+        key = f"{plain[name]}.weight"
+        with safe_open(where[key], framework="pt") as tensors:
+            weight = tensors.get_tensor(key).to(module.weight.device, getattr(torch, dtype))
+        dense = torch.nn.Linear(module.in_features, module.out_features, bias=False, device="meta")
+        dense.weight = torch.nn.Parameter(weight, requires_grad=False)
+        dense.bias = module.bias
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, dense)

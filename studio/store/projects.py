@@ -47,3 +47,13 @@ class Projects:
 
     def all(self) -> list[Project]:
         return [_project(row) for row in self._db.rows("SELECT * FROM projects ORDER BY id")]
+
+    def last_used(self) -> Project | None:
+        """The project someone chatted in, saved a row of or trained most recently."""
+        row = self._db.row(
+            "SELECT p.* FROM projects p LEFT JOIN (SELECT project_id, max(id[3:]) AS at FROM ("
+            " SELECT project_id, id FROM conversations UNION ALL SELECT project_id, id FROM example_versions"
+            " UNION ALL SELECT project_id, id FROM runs) GROUP BY project_id) used ON used.project_id = p.id"
+            " ORDER BY coalesce(used.at, p.id[3:]) DESC LIMIT 1"
+        )
+        return _project(row) if row else None

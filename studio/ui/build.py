@@ -39,7 +39,7 @@ def build(studio: Studio) -> gr.Blocks:
             model = model_tab.build(desk, session)
         _wire_bar(desk, session, loop, tabs, chat)
         _wire_tabs(desk, session, examples, train, lessons, model)
-        _wire_clock(desk, session, loop, chat, train)
+        _wire_clock(desk, session, loop, chat, train, lessons)
 
         @guarded
         def begin(kept: dict[str, Any] | None, request: gr.Request) -> tuple[Any, ...]:
@@ -131,6 +131,7 @@ def _wire_clock(
     loop: LoopBar,
     chat: chat_tab.ChatTab,
     train: train_tab.TrainTab,
+    lessons: adapters_tab.AdaptersTab,
 ) -> None:
     """Once a moment: read the state, and show what changed.
 
@@ -147,14 +148,17 @@ def _wire_clock(
         if runs:
             running = runs[0].status == "running"
             run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if running else ''}"
-        return loop_value(desk, at), f"{at.project_id} {live.id if live else ''}", run
+        is_checked = live is not None and adapters.score(desk.studio, live.id) is not None
+        return loop_value(desk, at), f"{at.project_id} {live.id if live else ''} {is_checked}", run
 
-    def follow_live(at: Session | None) -> Any:
-        return chat_tab.answer_choices(desk, at) if at else gr.skip()
+    def follow_live(at: Session | None) -> tuple[Any, ...]:
+        if at is None:
+            return (gr.skip(),) * (1 + len(lessons.view))
+        return (chat_tab.answer_choices(desk, at), *adapters_tab.show(desk, at))
 
     def follow_run(at: Session | None, *recipe: Any) -> tuple[Any, ...]:
         return train_tab.show(desk, at, *recipe) if at else (gr.skip(),) * len(train.view)
 
     gr.Timer(TICK_S).tick(tick, [session], [loop, live_mark, run_mark], **QUIET)
-    live_mark.change(follow_live, [session], chat.answer_with, **QUIET)
+    live_mark.change(follow_live, [session], [chat.answer_with, *lessons.view], **QUIET)
     run_mark.change(follow_run, [session, *train.recipe], train.view, **QUIET)

@@ -441,9 +441,9 @@ def _shots(desk: Desk, session: gr.State, changed: gr.State) -> None:
             return
         shots = shots_of(at)
         for place, shot in enumerate(shots):
-            with gr.Group(elem_classes="st-shot"):
-                question = gr.Textbox(shot.prompt, label=t("app.chat.question"), lines=1, max_lines=4)
-                reply = gr.Textbox(shot.answer, label=t("app.chat.answer"), lines=1, max_lines=6)
+            with gr.Column(elem_classes="st-shot"):
+                question = gr.Textbox(shot.prompt, label=t("app.chat.question"), lines=1, max_lines=4, interactive=True)
+                reply = gr.Textbox(shot.answer, label=t("app.chat.answer"), lines=1, max_lines=6, interactive=True)
                 with gr.Row():
                     up = gr.Button("↑", size="sm", min_width=40, interactive=place > 0)
                     down = gr.Button("↓", size="sm", min_width=40, interactive=place < len(shots) - 1)
@@ -473,7 +473,7 @@ def _shots(desk: Desk, session: gr.State, changed: gr.State) -> None:
             down.click(lambda at, move=move: move(at, 1), [session], changed, **QUIET)
             remove.click(drop, [session], changed, **QUIET)
 
-    with gr.Group():
+    with gr.Column(elem_classes="st-shot"):
         question = gr.Textbox(label=t("app.chat.question"), lines=1, max_lines=4, elem_id="shot-question")
         reply = gr.Textbox(label=t("app.chat.answer"), lines=1, max_lines=6, elem_id="shot-answer")
         add = gr.Button(t("app.chat.add_shot"), size="sm", elem_id="shot-add")

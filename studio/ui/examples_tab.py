@@ -109,7 +109,7 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
             earlier = gr.Button("‹", size="sm", min_width=44, scale=0)
             later = gr.Button("›", size="sm", min_width=44, scale=0)
         ids, page, chosen = gr.State([]), gr.State(0), gr.State(None)
-        with gr.Group(visible=False, elem_classes="st-card") as card:
+        with gr.Column(visible=False, elem_classes="st-card") as card:
             diff = DiffView(None, elem_id="example-diff")
             question = gr.Textbox(label=t("app.chat.question"), lines=2, max_lines=8, elem_id="example-question")
             answer = gr.Textbox(label=t("app.chat.answer"), lines=2, max_lines=12, elem_id="example-answer")

@@ -156,6 +156,17 @@ def loop_value(loop: Loop, engine: EngineState, is_ready: bool, language: str) -
                 {"event": "undo", "label": s("undo"), "primary": False},
             ],
         }
+    if loop.approved:
+        return {
+            "state": "idle",
+            "badge": None,
+            "headline": s("aside"),
+            "detail": s("aside_detail", n=loop.approved),
+            "actions": [
+                {"event": "details", "label": s("details"), "primary": False},
+                {"event": "train", "label": s("train", n=loop.approved), "primary": False},
+            ],
+        }
     return {
         "state": "idle",
         "badge": None,

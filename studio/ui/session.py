@@ -69,7 +69,7 @@ def open_session(studio: Studio, remembered: dict[str, Any] | None, request: gr.
     try:
         project = projects.get(studio, str(remembered.get("project")))
     except NotFound:
-        return Session(projects.default(studio).id, None, language)
+        return Session((studio.store.projects.last_used() or projects.default(studio)).id, None, language)
     try:
         found = conversation.get(studio, str(remembered.get("conversation")))
     except NotFound:

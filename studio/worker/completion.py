@@ -16,6 +16,8 @@ from studio.errors import RunFailed
 IGNORED = -100
 CHECK_FROM = 0.7
 """Share of rows right when last trained on, from which on a pass ends with a check of all of them."""
+SETTLE_FROM, SETTLE_BY = 0.4, 0.4
+"""Share of rows right, or of the planned steps done, from which on a QLoRA run goes on with the full weights."""
 CHECK_BATCH = 16
 
 
@@ -26,7 +28,9 @@ class CompletionTrainer(SFTTrainer):
     model's work.
     """
 
-    def __init__(self, *, progress: Any, stop_when_learned: bool, **settings: Any) -> None:
+    def __init__(
+        self, *, progress: Any, stop_when_learned: bool, settle: Callable[[], None] | None = None, **settings: Any
+    ) -> None:
         super().__init__(**settings)
         self.data_collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
         collate = self.data_collator
@@ -37,7 +41,7 @@ class CompletionTrainer(SFTTrainer):
             return {**collate([{k: e[k] for k in ("input_ids", "labels")} for e in examples]), "row": rows}
 
         self.data_collator = with_rows
-        self.add_callback(_Follow(self, progress, stop_when_learned))
+        self.add_callback(_Follow(self, progress, stop_when_learned, settle))
 
     def compute_loss(
         self,
@@ -63,9 +67,19 @@ class CompletionTrainer(SFTTrainer):
     def check_all_rows(self) -> set[int]:
         """Rows whose every answer token is the most likely one after its true predecessors.
 
-        Then, and only then, greedy decoding reproduces the whole answer. The model stays in training mode: without
-        dropout it computes the same, and in evaluation mode bitsandbytes repacks 4-bit weights for good on some CPUs.
+        Then, and only then, greedy decoding reproduces the whole answer. Only dropout leaves training mode: in
+        evaluation mode bitsandbytes repacks 4-bit weights for good on some CPUs.
         """
+        dropouts = [module for module in self.model.modules() if isinstance(module, torch.nn.Dropout)]
+        for module in dropouts:
+            module.eval()
+        try:
+            return self._rows_right_now()
+        finally:
+            for module in dropouts:
+                module.train()
+
+    def _rows_right_now(self) -> set[int]:
         dataset = self.train_dataset
         order = sorted(range(len(dataset)), key=lambda i: len(dataset[i]["input_ids"]))
         right: set[int] = set()
@@ -109,10 +123,13 @@ def rows_right(logits: Any, labels: Any, places: Any, count: int) -> list[bool]:
 class _Follow(TrainerCallback):
     """Writes an event per step, and ends training once every row is right."""
 
-    def __init__(self, trainer: CompletionTrainer, progress: Any, stop_when_learned: bool) -> None:
+    def __init__(
+        self, trainer: CompletionTrainer, progress: Any, stop_when_learned: bool, settle: Callable[[], None] | None
+    ) -> None:
         self._trainer = trainer
         self._progress = progress
         self._stop = stop_when_learned
+        self._settle = settle
 
     def on_log(
         self,
@@ -145,7 +162,14 @@ class _Follow(TrainerCallback):
     ) -> None:
         progress = self._progress
         is_last = state.global_step >= state.max_steps
-        if len(progress.right) < CHECK_FROM * progress.rows and not is_last:
+        is_near = len(progress.right) >= CHECK_FROM * progress.rows
+        is_formed = len(progress.right) >= SETTLE_FROM * progress.rows
+        if self._settle is not None and (is_formed or state.global_step >= SETTLE_BY * state.max_steps):
+            self._settle()
+            self._settle = None
+            if not is_last:
+                return
+        if not is_near and not is_last:
             return
         progress.right = self._trainer.check_all_rows()
         progress.phase(
