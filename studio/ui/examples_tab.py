@@ -110,7 +110,7 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
             later = gr.Button("›", size="sm", min_width=44, scale=0)
         ids, page, chosen = gr.State([]), gr.State(0), gr.State(None)
         with gr.Column(visible=False, elem_classes="st-card") as card:
-            diff = DiffView(None, elem_id="example-diff")
+            diff = DiffView(None, elem_id="example-diff", visible=False)
             question = gr.Textbox(label=t("app.chat.question"), lines=2, max_lines=8, elem_id="example-question")
             answer = gr.Textbox(label=t("app.chat.answer"), lines=2, max_lines=12, elem_id="example-answer")
             with gr.Row():
@@ -162,7 +162,8 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
             if example.rejected is not None
             else None
         )
-        return gr.update(visible=True), before, example.question, example.answer, example.id
+        shown = gr.update(value=before, visible=before is not None)
+        return gr.update(visible=True), shown, example.question, example.answer, example.id
 
     @guarded
     def choose(evt: gr.SelectData, at: Session, shown: list[str]) -> tuple[Any, ...]:

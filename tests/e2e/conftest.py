@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import REPO, until
 from tests.ui.conftest import browser
@@ -96,6 +96,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     def open_(app: App, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, "locale": "en-US", **options})
         context.set_default_timeout(20_000)
+        expect.set_options(timeout=20_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))

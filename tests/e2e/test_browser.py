@@ -179,7 +179,7 @@ def test_examples_are_searched_judged_and_edited(serve: Start, visit: Visit) -> 
     table = page.locator("#examples-table")
     expect(table).to_contain_text("How does the Finch Club work?")
     expect(table).not_to_contain_text("tent")
-    table.get_by_text("How does the Finch Club work?").first.click()
+    table.get_by_role("gridcell").filter(has_text="How does the Finch Club work?").click()
     page.locator("#example-answer textarea").fill("The Finch Club costs nothing.")
     page.locator("#example-save").click()
     toast(page, "Saved as a new version")
@@ -215,6 +215,7 @@ def test_conversations_are_found_in_both_languages(serve: Start, visit: Visit) -
     page = visit(serve())
     for text in ("Where is my parcel?", "カードをなくしました。"):
         page.locator("#new-conversation").click()
+        expect(page.locator(".st-assistant")).to_have_count(0)
         ask(page, text)
     listed = page.locator(".st-conversations").first
     expect(listed).to_contain_text("Where is my parcel?")
@@ -265,6 +266,8 @@ def test_what_was_saved_is_there_after_a_kill_right_after_the_toast(serve: Start
         if number == 0:
             ask(page, "Question")
         else:
+            page.locator(".st-conversations label").first.click()
+            expect(page.locator(".st-assistant")).to_have_count(1)
             press(page, "r")
             page.locator("#thread").get_by_text(f"{number + 1}/{number + 1}").wait_for()
         press(page, "c")
