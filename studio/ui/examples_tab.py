@@ -99,7 +99,7 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
             interactive=False,
             wrap=True,
             max_height=560,
-            column_widths=["34%", "40%", "14%", "12%"],
+            column_widths=["32%", "36%", "20%", "12%"],
             show_label=False,
             buttons=[],
             elem_id="examples-table",
