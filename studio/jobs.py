@@ -24,6 +24,9 @@ def child_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     env = os.environ if env is None else env
     kept = {k: v for k, v in env.items() if not any(mark in k.upper() for mark in SECRET_MARKS)}
     kept.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1")
+    # Threads that wait for each other give the processor up meanwhile. Where chat and trainer share two cores, matrix
+    # products then run 3 to 10 times as fast.
+    kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return kept
 
 
