@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import Row, shown, table
+from bench.report import Row, header, shown, table
 from bench.timing import Answer, summary
 
 
@@ -49,3 +49,10 @@ def test_rows_are_the_whole_sample(tmp_path: Path) -> None:
     assert [row["split"] for row in rows].count("train") == 32
     assert [row["split"] for row in rows].count("test") == 16
     assert rows[0]["prompt"][0]["role"] == "system"
+
+
+def test_the_header_names_machine_and_versions() -> None:
+    text = header(is_quick=True)
+    assert "cores" in text
+    assert "torch" in text
+    assert "quick run" in text
