@@ -61,7 +61,12 @@ def together(count: int, work: Callable[[int], Any]) -> list[Any]:
 def no_studio_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own STUDIO_* variables must not decide how a test ends."""
     for name in os.environ:
-        if name.startswith("STUDIO_") and name not in ("STUDIO_TEST_MODELS", "STUDIO_CHROMIUM", "STUDIO_SCREENSHOTS", "STUDIO_TEST_KILLS"):
+        if name.startswith("STUDIO_") and name not in (
+            "STUDIO_TEST_MODELS",
+            "STUDIO_CHROMIUM",
+            "STUDIO_SCREENSHOTS",
+            "STUDIO_TEST_KILLS",
+        ):
             monkeypatch.delenv(name)
 
 
