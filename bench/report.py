@@ -58,8 +58,8 @@ def header(is_quick: bool) -> str:
     if is_quick:
         lines += ["**A quick run: two passes and few tokens. For trying the benchmark, not for its figures.**", ""]
     lines += [
-        f"- Machine: {machine.cpu}, {machine.cores} cores, {machine.ram_total / 2**30:.0f} GiB; {flags};"
-        f" GPU: {machine.gpu}",
+        f"- Machine: {machine.cpu}, {machine.cores} cores, {machine.ram_total / 2**30:.0f} GiB; GPU: {machine.gpu}",
+        f"- Processor flags: {flags}",
         f"- Computes in {chosen.dtype} on {chosen.device}: {chosen.reason}",
         f"- {machine.os}, Python {machine.python}, {packages}",
         f"- Load before the start: {_load()} (1, 5, 15 minutes; near 0 means a quiet machine)",
