@@ -33,10 +33,20 @@ def named(studio: Studio, project_id: str, name: str) -> Adapter | None:
 
 
 def live(studio: Studio, project_id: str) -> Adapter | None:
-    """The adapter that answers in a project; None for the base."""
-    history = studio.store.adapters.activations(project_id)
-    adapter = studio.store.adapters.get(history[-1]) if history and history[-1] else None
-    return None if adapter is None or adapter.is_deleted else adapter
+    """The adapter that answers in a project; None for the base.
+
+    An adapter made for another base than the one loaded is passed over: the lesson before it that fits answers, else
+    the base. It is live again when its own base is.
+    """
+    for adapter_id in reversed(studio.store.adapters.activations(project_id)):
+        if adapter_id is None:
+            return None
+        adapter = studio.store.adapters.get(adapter_id)
+        if adapter is None or adapter.is_deleted:
+            return None
+        if not studio.is_ready or adapter.base == studio.engine.identity:
+            return adapter
+    return None
 
 
 def ensure_loaded(studio: Studio, adapter_id: str) -> None:

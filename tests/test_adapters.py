@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -301,3 +302,14 @@ def test_an_adapter_made_for_other_numbers_of_the_same_base(tiny_studio: Studio,
     make_adapter(adapters.folder(tiny_studio, made.id), rounded)
     with pytest.raises(AdapterRejected, match=r"\(nf4, .*loaded is .*\(full,"):
         adapters.ensure_loaded(tiny_studio, made.id)
+
+
+def test_an_adapter_of_another_base_is_passed_over_and_not_forgotten(studio: Studio, project: Project) -> None:
+    fits = add(studio, project, "v1")
+    other = replace(fits, id="a_v2", name="v2", base=BaseIdentity("other/model", "1", "f" * 64, "full"))
+    studio.store.adapters.add(other)
+    for adapter in (fits, other):
+        studio.store.adapters.activate(project.id, adapter.id, "trained")
+    assert adapters.live(studio, project.id) == fits
+    studio.engine.identity = other.base
+    assert adapters.live(studio, project.id) == other
