@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -302,3 +304,43 @@ def test_closing_the_browser_changes_nothing_for_a_run(serve: Start, visit: Visi
     until(lambda: "v1 is live" in headline(page), 60)
     open_tab(page, "Train")
     expect(page.locator("#runs")).to_contain_text("finished")
+
+
+def test_a_killed_run_says_where_it_was_and_is_tried_again(serve: Start, visit: Visit) -> None:
+    app = serve()
+    page = visit(app)
+    page.locator("#loop-bar").get_by_role("button", name="Try the sample").click()
+    page.locator("#loop-bar").get_by_role("button", name="Train on 32 examples").click()
+
+    def worker() -> psutil.Process | None:
+        children = psutil.Process(app.process.pid).children()
+        return next((c for c in children if "studio.worker" in " ".join(c.cmdline())), None)
+
+    until(worker).kill()
+    bar = page.locator("#loop-bar")
+    expect(bar).to_contain_text("Training did not finish.")
+    expect(bar).to_contain_text("ended without a word, while")
+    bar.get_by_role("button", name="Try again").click()
+    expect(bar.locator(".st-headline")).to_contain_text("is live: learned 0 of 32", timeout=60_000)
+
+
+def test_a_broken_adapter_is_refused_and_the_base_goes_on(serve: Start, visit: Visit) -> None:
+    app = serve()
+    page = visit(app)
+    page.locator("#loop-bar").get_by_role("button", name="Try the sample").click()
+    page.locator("#loop-bar").get_by_role("button", name="Train on 32 examples").click()
+    expect(page.locator("#loop-bar .st-headline")).to_contain_text("v1 is live: learned", timeout=60_000)
+    page.locator("#loop-bar").get_by_role("button", name="Undo").click()
+    expect(page.locator("#loop-bar")).to_contain_text("The base model answers.")
+    app.stop()
+    [folder] = (app.workspace / "adapters").iterdir()
+    shutil.rmtree(folder)
+    page = visit(serve(app.workspace))
+    open_tab(page, "Lessons")
+    page.locator("#adapters label").filter(has_text="v1").click()
+    expect(page.locator("#adapter-summary")).to_contain_text("v1")
+    page.locator("#adapter-use").click()
+    toast(page, "is missing")
+    open_tab(page, "Chat")
+    ask(page, "Still there?")
+    expect(page.locator(".st-assistant").last).to_contain_text("You said: Still there?")
