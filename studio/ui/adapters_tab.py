@@ -10,10 +10,9 @@ import gradio as gr
 from studio import adapters
 from studio.ui import present
 from studio.ui.results import ResultList
-from studio.ui.session import Desk, Session, guarded
+from studio.ui.session import QUIET, Desk, Session, guarded
 from studio.ui.words import say, t
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 BASE = "base"
 
 

@@ -11,10 +11,9 @@ from studio import adapters, dataset, training
 from studio.context import Studio
 from studio.ui import adapters_tab, chat_tab, examples_tab, model_tab, present, train_tab
 from studio.ui.loop_bar import LoopBar
-from studio.ui.session import Desk, Session, guarded, open_session
+from studio.ui.session import QUIET, Desk, Session, guarded, open_session
 from studio.ui.words import t
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 TICK_S = 0.7
 
 

@@ -15,7 +15,7 @@ from studio.conversation import AskOptions
 from studio.errors import InvalidInput, StudioError
 from studio.records import Sampling, Shot
 from studio.ui import present
-from studio.ui.session import Desk, Session, author_of, guarded, with_conversation
+from studio.ui.session import QUIET, Desk, Session, author_of, guarded, with_conversation
 from studio.ui.shell import PanelToggles
 from studio.ui.thread import Thread
 from studio.ui.words import say, t
@@ -23,7 +23,6 @@ from studio.ui.words import say, t
 FRAME_S = 0.08
 """Shortest time between two updates of an answer being written."""
 LIVE, BASE, BOTH = "live", "base", "both"
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ import gradio as gr
 from studio import dataset, projects
 from studio.records import Example
 from studio.ui.results import DiffView
-from studio.ui.session import Desk, Session, author_of, guarded
+from studio.ui.session import QUIET, Desk, Session, author_of, guarded
 from studio.ui.words import say, t
 
 PAGE = 25
 HEADERS = ("app.chat.question", "app.chat.answer", "app.examples.status", "app.examples.source")
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ from studio.errors import Busy, StudioError
 from studio.model.catalogue import ModelEntry, load_catalogue, resolve
 from studio.model.probe import probe
 from studio.model.pull import locate
-from studio.ui.session import Desk, Session, guarded
+from studio.ui.session import QUIET, Desk, Session, guarded
 from studio.ui.words import say, t
-
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
 @dataclass(frozen=True)

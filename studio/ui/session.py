@@ -19,6 +19,9 @@ from studio.errors import NotFound, StudioError
 
 log = logging.getLogger(__name__)
 
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+"""How nearly every event is wired: no veil over the page, not callable from outside, as many at once as come."""
+
 
 @dataclass(frozen=True)
 class Session:

@@ -13,10 +13,9 @@ from studio.errors import StudioError
 from studio.jobdir import JobDir
 from studio.records import Recipe, Run
 from studio.ui import present
-from studio.ui.session import Desk, Session, guarded
+from studio.ui.session import QUIET, Desk, Session, guarded
 from studio.ui.words import say, t
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 SHOWN_RUNS = 50
 COLUMNS = ("status", "method", "rows", "learned", "time", "when", "note")
 
