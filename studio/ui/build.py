@@ -14,7 +14,9 @@ from studio.ui.loop_bar import LoopBar
 from studio.ui.session import QUIET, Desk, Session, guarded, open_session
 from studio.ui.words import t
 
-TICK_S = 0.7
+TICK_S = 1.0
+TRAIN_TAB = 2
+"""Place of the Train tab in the row of tabs."""
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -38,7 +40,7 @@ def build(studio: Studio) -> gr.Blocks:
             model = model_tab.build(desk, session)
         _wire_bar(desk, session, loop, tabs, chat)
         _wire_tabs(desk, session, examples, train, lessons, model)
-        _wire_clock(desk, session, loop, chat, train, lessons)
+        _wire_clock(desk, session, loop, tabs, chat, train, lessons)
 
         @guarded
         def begin(kept: dict[str, Any] | None, request: gr.Request) -> tuple[Any, ...]:
@@ -128,6 +130,7 @@ def _wire_clock(
     desk: Desk,
     session: gr.State,
     loop: LoopBar,
+    tabs: gr.Tabs,
     chat: chat_tab.ChatTab,
     train: train_tab.TrainTab,
     lessons: adapters_tab.AdaptersTab,
@@ -136,17 +139,21 @@ def _wire_clock(
 
     Gradio makes every output of an event anew, so a tick has few; the rest follows from the marks, when they change.
     """
-    live_mark, run_mark = gr.State(""), gr.State("")
+    live_mark, run_mark, open_tab = gr.State(""), gr.State(""), gr.State(0)
 
-    def tick(at: Session | None) -> tuple[Any, ...]:
+    def choose(event: gr.SelectData) -> int:
+        return int(event.index)
+
+    def tick(at: Session | None, opened: int) -> tuple[Any, ...]:
         if at is None or desk.studio.closing.is_set():
             return (gr.skip(),) * 3
         live = adapters.live(desk.studio, at.project_id)
         runs = desk.studio.store.runs.find(at.project_id, limit=1)
         run = ""
         if runs:
-            running = runs[0].status == "running"
-            run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if running else ''}"
+            # Step by step only for someone who looks: drawing the curve costs more than all the rest of a tick.
+            watched = opened == TRAIN_TAB and runs[0].status == "running"
+            run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if watched else ''}"
         is_checked = live is not None and adapters.score(desk.studio, live.id) is not None
         return loop_value(desk, at), f"{at.project_id} {live.id if live else ''} {is_checked}", run
 
@@ -158,6 +165,7 @@ def _wire_clock(
     def follow_run(at: Session | None, *recipe: Any) -> tuple[Any, ...]:
         return train_tab.show(desk, at, *recipe) if at else (gr.skip(),) * len(train.view)
 
-    gr.Timer(TICK_S).tick(tick, [session], [loop, live_mark, run_mark], **QUIET)
+    tabs.select(choose, None, open_tab, **QUIET)
+    gr.Timer(TICK_S).tick(tick, [session, open_tab], [loop, live_mark, run_mark], **QUIET)
     live_mark.change(follow_live, [session], [chat.answer_with, *lessons.view], **QUIET)
     run_mark.change(follow_run, [session, *train.recipe], train.view, **QUIET)
