@@ -16,6 +16,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_EVERY_S = 0.1
+LIMIT_S = 1800.0
+"""bfloat16 training of 4-bit weights on a CPU without such instructions would not end in a day."""
 
 
 class Failed(Exception):
@@ -53,14 +55,26 @@ def measure(module: str, arguments: Sequence[object], log: Path) -> Measured:
         sampler = threading.Thread(target=sample, args=(process.pid,), daemon=True)
         sampler.start()
         try:
-            output, _ = process.communicate()
+            output, _ = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise Failed(f"did not end in {LIMIT_S / 60:.0f} minutes") from error
         finally:
+            stop(process)
             ended.set()
             sampler.join()
     if process.returncode:
         tail = " | ".join(log.read_text(errors="replace").splitlines()[-3:])
         raise Failed(f"{module} ended with status {process.returncode}: {tail} (all of it in {log})")
     return Measured(json.loads(output.splitlines()[-1]), peak)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a measurement that still runs, and whatever it started."""
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
+        process.wait()
 
 
 def resident_bytes(pid: int) -> int:
