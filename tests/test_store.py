@@ -132,6 +132,7 @@ def test_filters_of_the_examples(store: Store) -> None:
     assert store.examples.find("p", newest_first=True, limit=1)[0].answer == "開館は9時です"
     assert store.examples.count("p", text="9時") == 1
     assert store.examples.count("p", text="qUESTION 3") == 1
+    assert store.examples.count("p", text="content") == 0  # a field of the JSON, not of what was said
     assert store.examples.count("p", status="draft") == 1
     assert store.examples.count("other") == 0
 

@@ -127,6 +127,9 @@ def _filters(project_id: str, status: str | None, split: str | None, text: str) 
         clauses.append("split = ?")
         parameters.append(split)
     if text:
-        clauses.append("(contains(lower(messages), lower(?)) OR contains(lower(answer), lower(?)))")
+        clauses.append(
+            "(contains(lower(array_to_string(json_extract_string(messages, '$[*].content'), ' ')), lower(?))"
+            " OR contains(lower(answer), lower(?)))"
+        )
         parameters += [text, text]
     return "WHERE " + " AND ".join(clauses), list(parameters)
