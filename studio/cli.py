@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in `jobs.child_environment`; torch isn't loaded yet
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as in `jobs.child_environment`; torch isn't loaded yet
     options = _parser().parse_args(arguments)
     try:
         settings = Settings.from_env(

@@ -21,7 +21,7 @@ from studio.records import Adapter, BaseIdentity, Correction, Message, Project, 
 from studio.settings import DEFAULT_MODEL, Settings
 from studio.workspace import write_json
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it; read when torch is loaded
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it; read when torch is loaded
 REPO = Path(__file__).resolve().parent.parent
 
 CHATML = (

@@ -119,7 +119,7 @@ def test_a_worker_gets_no_secrets_and_no_network(job: JobDir, monkeypatch: pytes
     assert "a-secret" not in environment.values()
     assert environment["STUDIO_HARMLESS"] == "kept"
     assert environment["HF_HUB_OFFLINE"] == "1"
-    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert environment["GOMP_SPINCOUNT"] == "10000"
 
 
 def test_a_worker_holds_nothing_open_of_the_app(job: JobDir, tmp_path: Path) -> None:
