@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
@@ -215,8 +216,6 @@ class HFEngine:
         if self._use(adapter_id):
             return
         verify(folder, sha256, self.identity, self._shapes)
-        from peft import PeftModel
-
         # On a CPU the weights stay in the fp32 they were trained in: a bf16 product as narrow as an adapter's takes
         # 20 µs there, an fp32 one 2 µs.
         in_fp32 = self._model.device.type == "cpu"
