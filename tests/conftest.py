@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from studio import conversation, corrections, projects
 from studio.context import Studio, open_studio
@@ -22,6 +23,13 @@ from studio.settings import DEFAULT_MODEL, Settings
 from studio.workspace import write_json
 
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it; read when torch is loaded
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 REPO = Path(__file__).resolve().parent.parent
 
 CHATML = (
@@ -225,3 +233,14 @@ def models_folder() -> Path:
 def model_folder(models_folder: Path) -> Path:
     """The folder of the real default model."""
     return models_folder / DEFAULT_MODEL
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for every test that needs one: Playwright's synchronous interface runs once in a process."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=os.environ.get("STUDIO_CHROMIUM", "/usr/bin/chromium"), args=CHROMIUM_ARGUMENTS
+        )
+        yield started
+        started.close()

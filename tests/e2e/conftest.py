@@ -17,9 +17,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import REPO, until
-from tests.ui.conftest import browser
-
-__all__ = ["browser"]
 
 
 def free_port() -> int:
