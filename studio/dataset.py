@@ -116,7 +116,7 @@ def as_instruction(example: Example) -> dict[str, Any]:
 
 def as_messages(example: Example) -> dict[str, Any]:
     """The row as `messages`, the answer as the last turn."""
-    return {"messages": [t.as_dict() for t in (*example.messages, Turn("assistant", example.answer))]}
+    return {"messages": [t.as_message() for t in example.turns]}
 
 
 def as_row(example: Example, format_: Format) -> dict[str, Any]:

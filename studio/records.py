@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from studio.errors import InvalidInput
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Verdict = Literal["accepted", "corrected", "rejected"]
 Status = Literal["draft", "approved", "rejected"]
 Format = Literal["instruction", "chat"]
-Split = Literal["train", "test"]
+Split = Literal["train", "validation", "test"]
 RunStatus = Literal["running", "finished", "failed", "cancelled"]
 
 REASONS = ("wrong fact", "tone", "format", "unsafe", "incomplete", "other")
@@ -56,13 +56,30 @@ class Turn:
 
     role: Role
     content: str
+    learn: bool = False
+    """Whether an assistant's turn before the answer is trained on too. (The answer has `Example.learn_answer`.)"""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What else the turn's message holds, in OpenAI's words: `tool_calls`, `tool_call_id`, `name`, or `content` where
+    that was a list of parts; `Turn.content` then is their text."""
 
-    def as_dict(self) -> dict[str, str]:
-        return {"role": self.role, "content": self.content}
+    def as_dict(self) -> dict[str, Any]:
+        """As stored; what has its default is left out."""
+        value: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.learn:
+            value["learn"] = True
+        if self.extra:
+            value["extra"] = dict(self.extra)
+        return value
+
+    def as_message(self) -> dict[str, Any]:
+        """As a chat template reads it: role, text, and the tool fields where there are any."""
+        named = {k: v for k, v in self.extra.items() if k in ("tool_calls", "tool_call_id", "name")}
+        return {"role": self.role, "content": self.content, **named}
 
 
 def turns_from(rows: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
-    return tuple(Turn(row["role"], row["content"]) for row in rows)
+    """Turns as `Turn.as_dict` wrote them."""
+    return tuple(Turn(row["role"], row["content"], bool(row.get("learn")), row.get("extra") or {}) for row in rows)
 
 
 @dataclass(frozen=True)
@@ -179,13 +196,33 @@ class Example:
     """Without a system turn unless the row brings its own; else the project's is used."""
     answer: str
     rejected: str | None = None
+    """An answer that was given to the same prompt and is worse: with it the row is a preference pair."""
     split: Split = "train"
     source: str = "chat"
+    """Where the row came from: chat, typed, import, sample, augmented."""
     message_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of an imported row that the studio has no name for; kept for export."""
+    """Fields of an imported row that the studio has no name for, `tools` among them; kept for export."""
     author: str = ""
+    """Who made this version."""
     created_at: datetime = field(default_factory=now)
+    """When this version was made."""
+    answer_extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the answer's message holds besides its text, as in `Turn.extra`."""
+    learn_answer: bool = True
+    """Whether the answer itself is trained on."""
+    tags: tuple[str, ...] = ()
+    rating: int | None = None
+    """1 (poor) to 5 (excellent), by an expert."""
+    note: str = ""
+    group: str = ""
+    """Rows of one group share a side of the split; empty: the row is a group of its own."""
+    aside: bool = False
+    """Kept out of every side, since it is nearly the same as a row on another one."""
+    parent_id: str | None = None
+    """The row this one was made from by augmentation."""
+    action_id: str = ""
+    """The action that made this version."""
 
     @property
     def question(self) -> str:
@@ -196,9 +233,14 @@ class Example:
     def is_single_turn(self) -> bool:
         return [t.role for t in self.messages if t.role != "system"] == ["user"]
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The whole row: the prompt, then the answer as the last turn."""
+        return (*self.messages, Turn("assistant", self.answer, self.learn_answer, self.answer_extra))
+
     def key(self) -> str:
         """Hash of what is asked and answered: two rows with one key are duplicates."""
-        return content_hash([[t.as_dict() for t in self.messages], self.answer])
+        return content_hash([[t.as_message() for t in self.messages], self.answer])
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def encode_example(tokenizer: Any, messages: Sequence[Turn], answer: str) -> Enc
 
 def _apply(tokenizer: Any, messages: Sequence[Turn], *, add_generation_prompt: bool) -> list[int]:
     encoded = tokenizer.apply_chat_template(
-        [turn.as_dict() for turn in messages],
+        [turn.as_message() for turn in messages],
         chat_template=template_of(tokenizer),
         add_generation_prompt=add_generation_prompt,
         tokenize=True,
