@@ -162,7 +162,7 @@ class StandInDatasets(StandInHub):
             return self._json(request, [entries[path] for path in paths if path in entries])
         if what == "preupload":
             return self._json(request, {"files": [self._mode(wish, files) for wish in json.loads(self.body)["files"]]})
-        return self._commit(request, repo)
+        return self._commit(request, name, repo)
 
     def _sibling(self, path: str, data: bytes) -> dict[str, Any]:
         size = self.claimed.get(path, len(data))
@@ -221,7 +221,7 @@ class StandInDatasets(StandInHub):
             return send(request, b"", "text/plain")
         return self._bytes(request, oid, self.store[oid], {})
 
-    def _commit(self, request: BaseHTTPRequestHandler, repo: DatasetRepo) -> None:
+    def _commit(self, request: BaseHTTPRequestHandler, name: str, repo: DatasetRepo) -> None:
         lines = [json.loads(line) for line in self.body.splitlines()]
         header, files = lines[0]["value"], dict(repo.files)
         if header.get("parentCommit", repo.head) != repo.head:
@@ -237,7 +237,8 @@ class StandInDatasets(StandInHub):
                 assert line["key"] == "deletedFile"
                 del files[value["path"]]
         sha = repo.add(files, header["summary"])
-        return self._json(request, {"success": True, "commitOid": sha, "commitUrl": f"{self.url}/commit/{sha}"})
+        url = f"{self.url}/datasets/{name}/commit/{sha}"
+        return self._json(request, {"success": True, "commitOid": sha, "commitUrl": url})
 
     def _resolve(self, request: BaseHTTPRequestHandler, name: str, revision: str, path: str) -> None:
         repo = self._visible(request, name)

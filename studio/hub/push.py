@@ -114,7 +114,7 @@ def _local(folder: Path, files: Sequence[str] | None) -> dict[str, Path]:
     paths = {name: folder / name for name in dict.fromkeys((card.CARD, *files))}
     root = folder.resolve()
     for name, path in paths.items():
-        if not path.is_file() or path.resolve() != root / name:
+        if not path.is_file() or path.resolve() != root / name or not path.resolve().is_relative_to(root):
             raise InvalidInput(f"{name!r} is no file of {folder}.", "Push files of the folder itself, and no links.")
     return paths
 
@@ -270,7 +270,14 @@ class _Watched(io.BufferedReader):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep from the screen what the library says of its own accord about uploads that go as they should."""
+    """Keep from the screen what the library says and draws of its own accord about uploads that go as they should."""
+    from huggingface_hub.constants import HF_HUB_DISABLE_PROGRESS_BARS
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
     loggers = [logging.getLogger(f"huggingface_hub.{name}") for name in ("_commit_api", "hf_api")]
 
     def is_news(record: logging.LogRecord) -> bool:
@@ -279,8 +286,13 @@ def _quiet() -> Iterator[None]:
 
     for logger in loggers:
         logger.addFilter(is_news)
+    had_bars = HF_HUB_DISABLE_PROGRESS_BARS is None and not are_progress_bars_disabled()
+    if had_bars:
+        disable_progress_bars()
     try:
         yield
     finally:
         for logger in loggers:
             logger.removeFilter(is_news)
+        if had_bars:
+            enable_progress_bars()
