@@ -121,7 +121,9 @@ def test_new_rows_are_those_the_last_finished_run_has_not_seen(store: Store) -> 
     assert store.examples.count_new("p") == 3
     store.runs.finish(Run(**{**run.__dict__, "status": "finished"}), datetime.now(UTC))
     assert store.examples.count_new("p") == 1
-    store.examples.append([Example(**{**rows[0].__dict__, "version": 2})])
+    store.examples.append([Example(**{**rows[0].__dict__, "version": 2, "tags": ("urgent",)})])
+    assert store.examples.count_new("p") == 1  # what is learned is the same
+    store.examples.append([Example(**{**rows[0].__dict__, "version": 3, "answer": "Better"})])
     assert store.examples.count_new("p") == 2
 
 
