@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
-from studio.store.database import Database, Row, as_stored, as_utc
+from studio.store.database import Database, Reading, Row, as_stored, as_utc
 from studio.store.search import SearchIndex
 
 HEAD = 40
@@ -395,21 +396,19 @@ class Examples:
 
     def stream(self, project_id: str, rows: RowFilter, batch: int = BATCH) -> Iterator[list[Example]]:
         """Every current row that fits, oldest first, as it was when this began; a batch at a time."""
-        import pyarrow as pa
+        with self.frozen(project_id, rows) as frozen:
+            yield from frozen.batches(batch)
 
+    @contextmanager
+    def frozen(self, project_id: str, rows: RowFilter) -> Iterator[FrozenRows]:
+        """The rows that fit, oldest first, as they are now, however often they are gone through."""
         where, parameters = self._where(project_id, rows)
         with self._db.reading() as read:
-            # First which rows, then their texts a batch at a time: sorting the texts themselves would take their size.
+            # Which rows, not yet their texts: sorting the texts themselves would take their size in memory.
             order = read.columns(
                 f"SELECT v.n, v.version, v.content_id FROM row_versions v {where} ORDER BY v.n", parameters
             )
-            for start in range(0, len(order["n"]), batch):
-                some = read.rows(
-                    f"SELECT {_COLUMNS} FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version"
-                    " JOIN contents c ON c.id = b.content_id ORDER BY v.n",
-                    batch=pa.table({name: column[start : start + batch] for name, column in order.items()}),
-                )
-                yield [_example(row) for row in some]
+            yield FrozenRows(read, order)
 
     def count(
         self,
@@ -562,6 +561,28 @@ class Examples:
             clauses.append(condition)
             values += found
         return "WHERE " + " AND ".join(clauses), values
+
+
+class FrozenRows:
+    """Rows as they were at one moment; made by `Examples.frozen` and good until that ends."""
+
+    def __init__(self, read: Reading, order: Mapping[str, Any]) -> None:
+        self._read = read
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order["n"])
+
+    def batches(self, batch: int = BATCH) -> Iterator[list[Example]]:
+        import pyarrow as pa
+
+        for start in range(0, len(self), batch):
+            some = self._read.rows(
+                f"SELECT {_COLUMNS} FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version"
+                " JOIN contents c ON c.id = b.content_id ORDER BY v.n",
+                batch=pa.table({name: column[start : start + batch] for name, column in self._order.items()}),
+            )
+            yield [_example(row) for row in some]
 
 
 _OPEN_FLAGS = "(SELECT * FROM flags WHERE project_id = ? AND key NOT IN (SELECT key FROM dismissed_flags))"

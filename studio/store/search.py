@@ -28,8 +28,9 @@ AT_ONCE = 5_000
 BATCH = 10_000
 FEW_HITS = 2_000
 """Hits up to which each one's text is checked."""
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f々〆ー]+")
-_WORD = re.compile(r"\w+")
+_JAPANESE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f々〆ー"
+_CJK = re.compile(f"[{_JAPANESE}]+")
+_WORD = re.compile(r"[^\W_]+")
 _TEXT = "concat_ws(' ', array_to_string(json_extract_string(c.messages, '$[*].content'), ' '), c.answer)"
 
 
@@ -85,7 +86,7 @@ def _says(wanted: Sequence[str]) -> tuple[str, list[str]]:
             values.append(term)
         else:
             clauses.append(f"regexp_matches({folded}, ?)")
-            values.append(rf"(^|[^\p{{L}}\p{{N}}_]){re.escape(term)}")
+            values.append(rf"(^|[^\p{{L}}\p{{N}}_]|[{_JAPANESE}]){re.escape(term)}")
     return " AND ".join(clauses), values
 
 

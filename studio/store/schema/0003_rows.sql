@@ -91,7 +91,7 @@ SELECT row_number() OVER (ORDER BY id, version), messages, answer, rejected, ext
 
 INSERT INTO row_versions
 SELECT
-    coalesce(TRY_CAST('0x' || id[3:18] AS BIGINT), ('0x' || md5(id)[1:15])::BIGINT),
+    coalesce(CASE WHEN len(id) >= 18 THEN TRY_CAST('0x' || id[3:18] AS BIGINT) END, ('0x' || md5(id)[1:15])::BIGINT),
     id,
     version,
     version = max(version) OVER (PARTITION BY id),
