@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from studio.errors import Cancelled, HubUnavailable, InvalidInput
+from studio.formats import Card, Draft, read, write
 from studio.hub.card import NOTES_END, NOTES_START, pushed_files
 from studio.hub.dataset import fetch
 from studio.hub.push import Pushed, push
 from studio.hub.repo import Hub
+from studio.records import Example, Split, Turn
 from tests.hub.conftest import NOWHERE, READER, WRITER, Seen
 from tests.standin_datasets import ATTRIBUTES, DatasetRepo, StandInDatasets
 
@@ -124,6 +126,24 @@ def test_the_datasets_library_loads_what_was_pushed(
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [{"train": ROWS[:30], "test": ROWS[30:]}, {"train": PAIRS}]
+
+
+def test_an_export_is_pushed_and_read_again(writer: Hub, service: StandInDatasets, tmp_path: Path) -> None:
+    splits: tuple[Split, ...] = ("train", "train", "test")
+    examples = [
+        Example(f"e{n}", "p", 1, "approved", (Turn("user", f"{n}時?"),), " はい\n", split=split, rejected="no")
+        for n, split in enumerate(splits)
+    ]
+    write("hf", examples, tmp_path / "out", card=Card("Opening hours"))
+    pushed = send(tmp_path / "out", writer)
+    assert set(pushed.files) == {
+        p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()
+    }
+    assert push(tmp_path / "out", "owner/hours", writer, progress=Seen(), cancelled=lambda: False) == pushed
+    found = fetch("owner/hours", tmp_path / "in", writer, config="sft", progress=Seen(), cancelled=lambda: False)
+    drafts = [draft for _, path in found.files for _, draft in read(path)]
+    assert [d.answer for d in drafts if isinstance(d, Draft)] == [" はい\n"] * 3
+    assert [split for split, _ in found.files] == ["train", "test"]
 
 
 # Again
