@@ -7,6 +7,8 @@ from functools import cache
 import gradio as gr
 from gradio.i18n import I18nData
 
+from studio.ui import words_data
+
 EN: dict[str, str] = {
     "app.thread.label": "Conversation",
     "app.thread.you": "You",
@@ -563,6 +565,8 @@ JA: dict[str, str] = {
     "app.model.machine_text": "{cpu}、{cores}コア、{ram} GB{gpu}\n\n{device} で {dtype} を使って計算します。\n\nすべて `{workspace}` に保存されます。",
 }
 
+EN |= words_data.EN
+JA |= words_data.JA
 WORDS: dict[str, dict[str, str]] = {"en": EN, "ja": JA}
 
 
