@@ -7,10 +7,11 @@ from typing import Any, Literal, get_args
 
 import orjson
 
+from studio.errors import InvalidInput
 from studio.formats.cells import join_tags
 from studio.formats.marks import COLUMN, META, marks_of
 from studio.formats.parquet import Kind
-from studio.formats.turns import dumps, read_turn, text_of
+from studio.formats.turns import are_turns, check_order, dumps, read_turn, text_of
 from studio.records import Example, Turn
 
 FormatName = Literal[
@@ -196,7 +197,7 @@ def _trl_prompt_completion(example: Example, plain: bool) -> list[Row]:
     """A row for every turn that is to be learned: TRL takes the loss on the completion only."""
     tools, extra = _tools_of(example)
     turns = example.turns
-    learned = [i for i, t in enumerate(turns) if t.role == "assistant" and t.learn and i]
+    learned = [i for i, t in enumerate(turns) if t.learn and t.role == "assistant" and _can_end(turns[: i + 1])]
     if not learned:
         raise Unfit("nothing in it is to be learned")
     messages = [trl_turn(t) for t in turns]
@@ -212,6 +213,15 @@ def _trl_prompt_completion(example: Example, plain: bool) -> list[Row]:
             row[COLUMN] = dumps(marks)
         rows.append(row)
     return rows
+
+
+def _can_end(turns: Sequence[Turn]) -> bool:
+    """Whether turns are a row by themselves."""
+    try:
+        check_order(turns)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _trl_dpo(example: Example, plain: bool) -> list[Row]:
@@ -254,8 +264,8 @@ def _csv(example: Example, plain: bool) -> list[Row]:
     row: Row = {
         "system": system,
         "history": dumps([openai_turn(t) for t in before]) if before else "",
-        "prompt": last.content if last else "",
-        "completion": dumps([trl_turn(answer)]) if answer.extra.get("tool_calls") else answer.content,
+        "prompt": _cell(last, plain) if last else "",
+        "completion": _cell(answer, plain),
         "rejected": example.rejected or "",
     }
     if plain:
@@ -267,6 +277,13 @@ def _csv(example: Example, plain: bool) -> list[Row]:
     if answer.extra.get("tool_calls"):
         marks["calls"] = True
     return [{**texts, **row, COLUMN: dumps(marks)}]
+
+
+def _cell(turn: Turn, plain: bool) -> str:
+    """A turn as text; as the JSON of turns only where the text alone would be read wrongly."""
+    if turn.extra.get("tool_calls") or (plain and are_turns(turn.content)):
+        return dumps([trl_turn(turn)])
+    return turn.content
 
 
 def _parquet(example: Example, plain: bool) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from studio.errors import InvalidInput
 from studio.formats.draft import Draft
 from studio.formats.marks import COLUMN, META, marks_from, meta_of, with_marks
-from studio.formats.turns import check_depth, check_order, loads, read_turn, read_turns
+from studio.formats.turns import are_turns, check_depth, check_order, loads, read_turn, read_turns
 from studio.records import Turn
 
 ShapeName = Literal[
@@ -305,7 +305,7 @@ def _prompt(row: Mapping[str, Any], known: set[str]) -> list[Turn]:
     if row.get("history") is None or isinstance(row["history"], list) or str(row["history"])[:1] in ("[", ""):
         known.add("history")
         turns = _history(row.get("history"), learn=False)
-    if _are_turns(value):
+    if are_turns(value):
         turns += read_turns(value, "prompt", learn=False)
     elif not (value in (None, "") and turns and turns[-1].role == "tool"):
         turns.append(Turn("user", _text(row, "prompt")))
@@ -314,21 +314,9 @@ def _prompt(row: Mapping[str, Any], known: set[str]) -> list[Turn]:
 
 
 def _completion(value: Any, name: str) -> list[Turn]:
-    if _are_turns(value):
+    if are_turns(value):
         return read_turns(value, name, learn=True)
     return [Turn("assistant", _text({name: value}, name), True)]
-
-
-def _are_turns(value: Any) -> bool:
-    """Whether a value is a list of turns, or their JSON in a column of text."""
-    if isinstance(value, str) and value.startswith('[{"'):
-        try:
-            value = loads(value, "")
-        except InvalidInput:
-            return False
-        names = [v.keys() if isinstance(v, dict) else set() for v in value]
-        return all({"role", "content"} <= n or {"from", "value"} <= n for n in names)
-    return isinstance(value, list)
 
 
 def _side(row: Mapping[str, Any], name: str) -> list[Turn]:
