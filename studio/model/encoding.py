@@ -187,17 +187,32 @@ def _encode(
     tokenizer: Any, row: TrainingRow, prompt: list[int], whole: list[int], control: frozenset[int]
 ) -> EncodedExample:
     ids = prompt + _completion(tokenizer, row.answer, prompt, whole)
-    marked = [i for i, turn in enumerate(row.messages) if turn.role == "assistant" and turn.learn]
-    found = [_turn_span(tokenizer, row, place, ids, control) for place in marked]
-    spans = [span for span in found if span is not None]
-    if row.answer.learn and not _is_empty(row.answer):
+    notes = _notes(tokenizer, row, whole)
+    blank = _blank(row, notes)
+    spans: list[Span] = []
+    for place, turn in enumerate(row.messages):
+        if turn.role == "assistant" and turn.learn:
+            span = None if place in blank else _turn_span(tokenizer, row, place, ids, control)
+            if span is None:
+                notes.append(Note("turn-not-learned", place))
+            else:
+                spans.append(span)
+    if row.answer.learn and len(row.messages) not in blank:
         spans.append((max(1, len(prompt)), len(ids)))
     problem: Reason | None = None
     if not spans:
         problem = "empty" if row.answer.learn else "nothing-to-learn"
-    notes = [Note("turn-not-learned", place) for place, span in zip(marked, found, strict=True) if span is None]
-    notes += _notes(tokenizer, row, whole)
     return EncodedExample(tuple(ids), len(prompt), Marks(len(ids), tuple(spans), problem, notes=tuple(notes)))
+
+
+def _blank(row: TrainingRow, notes: Sequence[Note]) -> set[int]:
+    """Turns of which nothing is written but their end: to learn them would be to learn to say nothing."""
+    unwritten = {note.turn for note in notes if note.kind == "tool-calls-ignored"}
+    return {
+        place
+        for place, turn in enumerate(row.turns)
+        if not turn.content.strip() and (place in unwritten or not turn.extra.get("tool_calls"))
+    }
 
 
 def _completion(tokenizer: Any, answer: Turn, prompt: list[int], whole: list[int]) -> list[int]:
@@ -220,7 +235,7 @@ def _completion(tokenizer: Any, answer: Turn, prompt: list[int], whole: list[int
 
 def _turn_span(tokenizer: Any, row: TrainingRow, place: int, ids: list[int], control: frozenset[int]) -> Span | None:
     """Where an earlier assistant's turn lies in a row, its end-of-turn token included; None if that can't be told."""
-    if place == 0 or _is_empty(row.messages[place]):
+    if place == 0:
         return None
     [opened] = apply_all(tokenizer, [(row.messages[:place], row.tools)], add_generation_prompt=True)
     [closed] = apply_all(tokenizer, [(row.messages[: place + 1], row.tools)], add_generation_prompt=False)
@@ -232,10 +247,6 @@ def _turn_span(tokenizer: Any, row: TrainingRow, place: int, ids: list[int], con
     if closed[:start] != opened or ids[:end] != closed[:end] or not 0 < start < end:
         return None
     return start, end
-
-
-def _is_empty(turn: Turn) -> bool:
-    return not turn.content.strip() and not turn.extra.get("tool_calls")
 
 
 def _notes(tokenizer: Any, row: TrainingRow, whole: list[int]) -> list[Note]:
