@@ -20,7 +20,7 @@ POLL_S = 0.01
 def main(workspace: str, method: str, max_passes: str = "") -> None:
     # The app holds the interface in memory while it trains.
     import studio.ui.build
-    from studio import adapters, conversation, dataset, training
+    from studio import adapters, conversation, samples, training
     from studio.context import open_studio
     from studio.jobdir import JobDir
     from studio.records import Recipe, Sampling
@@ -29,7 +29,7 @@ def main(workspace: str, method: str, max_passes: str = "") -> None:
     studio = open_studio(settings(Path(workspace), offline=True), "bench")
     try:
         studio.load_engine()
-        project = dataset.try_sample(studio, SAMPLE)
+        project = samples.try_sample(studio, SAMPLE)
         question = studio.store.examples.find(project.id, split="train")[0].question
         talk = conversation.start(studio, project.id)
         conversation.ask(studio, talk.id, question)

@@ -170,10 +170,10 @@ def projects_create(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def projects_sample(options: argparse.Namespace, settings: Settings) -> None:
-    from studio import dataset
+    from studio import samples
 
     with _opened(settings, "projects sample") as studio:
-        project = dataset.try_sample(studio, options.key)
+        project = samples.try_sample(studio, options.key)
         count = studio.store.examples.count(project.id)
         _print(
             options,

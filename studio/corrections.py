@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from studio import conversation, projects
+from dataclasses import replace
+
+from studio import conversation, dataset, projects
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound
 from studio.records import REASONS, Correction, Example, Message, Verdict, new_id, normalise, now
@@ -54,7 +56,15 @@ def _save(
         note=note.strip(),
         author=example.author,
     )
-    studio.store.examples.append([example])
+    detail = " · ".join(filter(None, (verdict, reason)))
+    dataset.add_rows(
+        studio,
+        project.id,
+        [example],
+        "created" if example.version == 1 else "edited",
+        detail=detail,
+        author=example.author,
+    )
     studio.store.conversations.add_correction(correction)
     return correction
 
@@ -90,15 +100,14 @@ def _example(
     project = projects.get(studio, project_id)
     if project.format == "instruction":
         path = path[-1:]
-    return Example(
-        id=old.id if old else new_id("e"),
-        project_id=project_id,
+    blank = Example(new_id("e"), project_id, 0, "draft", (), "", source="chat", group=message.conversation_id)
+    return replace(
+        old or blank,
         version=old.version + 1 if old else 1,
         status="rejected" if verdict == "rejected" else "approved",
         messages=tuple(conversation.spoken(studio, path)),
         answer=answer,
         rejected=message.text if verdict == "corrected" else None,
-        source="chat",
         message_id=message.id,
         author=author,
         created_at=now(),

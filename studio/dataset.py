@@ -1,22 +1,31 @@
-"""The rows of a project: importing, reviewing, converting, and the samples to start with."""
+"""The rows of a project: looking, changing, and taking changes back. Every change is an action in the history."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 from studio import projects
 from studio.context import Studio
-from studio.errors import ImportRejected, InvalidInput, NotFound, RowError
+from studio.errors import Conflict, ImportRejected, InvalidInput, NotFound, RowError
 from studio.records import Example, Format, Project, Status, Turn, new_id, now
-from studio.settings import data_dir
+from studio.rows import Action, ActionKind, Facets, Flag, RowFilter, Sort
 
 MAX_FILE_BYTES = 1_000_000_000
 SHOWN_ERRORS = 20
 _ALPACA = {"instruction", "input", "output", "system"}
+MAX_TAG = 60
+MAX_NOTE = 10_000
+_KINDS: Mapping[Status, ActionKind] = {
+    "approved": "approved",
+    "rejected": "rejected",
+    "draft": "drafted",
+    "deleted": "deleted",
+}
 
 
 @dataclass(frozen=True)
@@ -28,16 +37,7 @@ class ImportReport:
     """Rows that were there already."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A small set to try the whole loop with."""
-
-    key: str
-    name: str
-    language: str
-    description: str
-    rows: int
-    held_out: int
+# Looking
 
 
 def get(studio: Studio, example_id: str) -> Example:
@@ -47,38 +47,50 @@ def get(studio: Studio, example_id: str) -> Example:
     return example
 
 
-def set_status(studio: Studio, example_id: str, status: Status, author: str = "") -> Example:
-    """Approve or reject a row: a new version of it."""
-    with studio.store.transaction():
-        return _append(studio, replace(get(studio, example_id), status=status), author)
+def page(
+    studio: Studio, project_id: str, rows: RowFilter, sort: Sort = "newest", limit: int = 25, offset: int = 0
+) -> list[Example]:
+    """A stretch of the rows that fit."""
+    return studio.store.examples.page(project_id, rows, sort, limit, offset)
 
 
-def edit(studio: Studio, example_id: str, prompt: str, answer: str, author: str = "") -> Example:
-    """Change the last question and the answer of a row: a new version of it.
-
-    Raises:
-        InvalidInput: one of them is empty, or nothing changed.
-    """
-    if not prompt.strip() or not answer.strip():
-        raise InvalidInput("An example needs a question and an answer.", "Fill in both.")
-    with studio.store.transaction():
-        old = get(studio, example_id)
-        if prompt == old.question and answer == old.answer:
-            raise InvalidInput("The example is unchanged.")
-        messages = (*old.messages[:-1], Turn("user", prompt))
-        return _append(studio, replace(old, messages=messages, answer=answer), author)
+def count(studio: Studio, project_id: str, rows: RowFilter) -> int:
+    return studio.store.examples.count(project_id, rows)
 
 
-def _append(studio: Studio, example: Example, author: str) -> Example:
-    changed = replace(example, version=example.version + 1, author=author or studio.settings.author, created_at=now())
-    studio.store.examples.append([changed])
-    return changed
+def facets(studio: Studio, project_id: str, rows: RowFilter | None = None) -> Facets:
+    """How many of the rows that fit have each status, tag, author, source, side and flag."""
+    return studio.store.examples.facets(project_id, rows or RowFilter())
+
+
+def timeline(studio: Studio, example_id: str) -> list[tuple[Example, Action | None]]:
+    """Every version of a row with the action that made it, newest first; none for rows of an older studio."""
+    versions = studio.store.examples.versions(example_id)
+    actions = studio.store.actions.get_many([version.action_id for version in versions])
+    return [(version, actions.get(version.action_id)) for version in reversed(versions)]
+
+
+def history(studio: Studio, project_id: str, limit: int = 50, offset: int = 0) -> list[Action]:
+    """What was done in a project, newest first."""
+    return studio.store.actions.of_project(project_id, limit, offset)
+
+
+def flags(studio: Studio, project_id: str, example_ids: Sequence[str]) -> dict[str, list[Flag]]:
+    """The open flags of rows."""
+    return studio.store.flags.of(project_id, example_ids)
+
+
+def dismiss_flag(studio: Studio, key: str, author: str = "") -> None:
+    """Say that a flag is no defect; it stays dismissed when the scan is run again."""
+    studio.store.flags.dismiss(key, author or studio.settings.author)
+
+
+# Adding
 
 
 def add(studio: Studio, project_id: str, prompt: str, answer: str, author: str = "") -> Example:
     """Type in a row by hand; it arrives approved."""
-    if not prompt.strip() or not answer.strip():
-        raise InvalidInput("An example needs a question and an answer.", "Fill in both.")
+    _require_texts(prompt, answer)
     example = Example(
         new_id("e"),
         projects.get(studio, project_id).id,
@@ -89,8 +101,246 @@ def add(studio: Studio, project_id: str, prompt: str, answer: str, author: str =
         source="typed",
         author=author or studio.settings.author,
     )
-    studio.store.examples.append([example])
-    return example
+    add_rows(studio, project_id, [example], "created", author=author)
+    return get(studio, example.id)
+
+
+def add_rows(
+    studio: Studio,
+    project_id: str,
+    examples: Sequence[Example],
+    kind: ActionKind,
+    *,
+    detail: str = "",
+    author: str = "",
+) -> Action:
+    """Append rows, or versions of rows, as one action: all of them or none."""
+    action = _action(studio, project_id, kind, detail, author)
+    with studio.store.transaction():
+        studio.store.examples.append([replace(example, action_id=action.id) for example in examples])
+        return _record(studio, action, len(examples))
+
+
+# Changing one row
+
+
+def edit(
+    studio: Studio,
+    example_id: str,
+    version: int | None = None,
+    *,
+    messages: Sequence[Turn] | None = None,
+    prompt: str | None = None,
+    answer: str | None = None,
+    learn_answer: bool | None = None,
+    tags: Sequence[str] | None = None,
+    rating: int | EllipsisType | None = ...,
+    note: str | None = None,
+    author: str = "",
+) -> Example:
+    """Change a row: a new version of it. What is not given stays.
+
+    Args:
+        version: the version that was looked at.
+        prompt: the last question alone; `messages` all turns before the answer.
+        rating: 1 to 5, or None to take it away.
+
+    Raises:
+        Conflict: somebody changed the row since `version`; the error carries the row as it is now.
+        InvalidInput: a text is empty, a value can't be used, or nothing changed.
+    """
+    with studio.store.transaction():
+        old = get(studio, example_id)
+        _require_version(old, version)
+        turns = tuple(messages) if messages is not None else old.messages
+        if prompt is not None:
+            turns = (*turns[:-1], replace(turns[-1], content=prompt))
+        new = replace(
+            old,
+            messages=turns,
+            answer=old.answer if answer is None else answer,
+            learn_answer=old.learn_answer if learn_answer is None else learn_answer,
+            tags=old.tags if tags is None else _checked_tags(tags),
+            rating=old.rating if rating is ... else _checked_rating(rating),
+            note=old.note if note is None else _checked_note(note),
+        )
+        if new == old:
+            raise InvalidInput("The example is unchanged.")
+        return _append(studio, old, new, _kind_of(old, new), author)
+
+
+def _kind_of(old: Example, new: Example) -> ActionKind:
+    if replace(new, tags=old.tags) == old:
+        return "tagged"
+    if replace(new, rating=old.rating) == old:
+        return "rated"
+    if replace(new, note=old.note) == old:
+        return "noted"
+    _require_texts(new.question, new.answer)
+    return "edited"
+
+
+def _append(studio: Studio, old: Example, new: Example, kind: ActionKind, author: str) -> Example:
+    author = author or studio.settings.author
+    changed = replace(new, version=old.version + 1, author=author, created_at=now())
+    action = add_rows(studio, old.project_id, [changed], kind, author=author)
+    return replace(changed, action_id=action.id)
+
+
+def _require_texts(prompt: str, answer: str) -> None:
+    if not prompt.strip() or not answer.strip():
+        raise InvalidInput("An example needs a question and an answer.", "Fill in both.")
+
+
+def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    cleaned = sorted({" ".join(tag.split()) for tag in tags} - {""})
+    for tag in cleaned:
+        if len(tag) > MAX_TAG:
+            raise InvalidInput(f"The tag {tag[:20]!r}… is too long.", f"At most {MAX_TAG} characters.")
+    return tuple(cleaned)
+
+
+def _checked_rating(rating: int | None) -> int | None:
+    if rating is not None and rating not in (1, 2, 3, 4, 5):
+        raise InvalidInput(f"A rating can't be {rating!r}.", "Give 1 (poor) to 5 (excellent).")
+    return rating
+
+
+def _checked_note(note: str) -> str:
+    if len(note) > MAX_NOTE:
+        raise InvalidInput(f"The note is too long: {len(note)} characters.", f"At most {MAX_NOTE}.")
+    return note.strip()
+
+
+def set_status(
+    studio: Studio, example_id: str, status: Status, author: str = "", version: int | None = None
+) -> Example:
+    """Approve, reject, draft or bin a row: a new version of it, unless it is so already.
+
+    Raises:
+        Conflict: somebody changed the row since `version`, the one that was looked at.
+    """
+    kind = _status_kind(status)
+    with studio.store.transaction():
+        old = get(studio, example_id)
+        _require_version(old, version)
+        return old if old.status == status else _append(studio, old, replace(old, status=status), kind, author)
+
+
+def _require_version(row: Example, version: int | None) -> None:
+    if version is not None and version != row.version:
+        raise Conflict(
+            f"{row.author or 'Somebody'} changed this example meanwhile.", row, "Compare the two and choose."
+        )
+
+
+# Changing many
+
+
+def set_statuses(studio: Studio, project_id: str, rows: RowFilter, status: Status, author: str = "") -> Action:
+    """Approve, reject, draft or bin every row that fits; those that are so already stay as they are.
+
+    Raises:
+        InvalidInput: no such status, or no row changes.
+    """
+    return _revise(studio, project_id, rows, {"status": status}, _status_kind(status), author)
+
+
+def _status_kind(status: Status) -> ActionKind:
+    if status not in _KINDS:
+        raise InvalidInput(f"There is no status {status!r}.", f"Use one of: {', '.join(_KINDS)}.")
+    return _KINDS[status]
+
+
+def tag(
+    studio: Studio,
+    project_id: str,
+    rows: RowFilter,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+    author: str = "",
+) -> Action:
+    """Add and remove tags on every row that fits."""
+    added, removed = _checked_tags(add), _checked_tags(remove)
+    if not added and not removed:
+        raise InvalidInput("No tag was given.", "Type one.")
+    detail = " ".join([*(f"+{t}" for t in added), *(f"-{t}" for t in removed)])
+    action = _action(studio, project_id, "tagged", detail, author)
+    with studio.store.transaction():
+        changed = studio.store.examples.retag(
+            project_id, rows, added, removed, action.id, action.author, action.created_at
+        )
+        return _record(studio, action, changed)
+
+
+def _revise(
+    studio: Studio, project_id: str, rows: RowFilter, changes: Mapping[str, Any], kind: ActionKind, author: str
+) -> Action:
+    action = _action(studio, project_id, kind, "", author)
+    with studio.store.transaction():
+        changed = studio.store.examples.revise(project_id, rows, changes, action.id, action.author, action.created_at)
+        return _record(studio, action, changed)
+
+
+# Taking back
+
+
+def undo(studio: Studio, project_id: str, author: str = "", action_id: str | None = None) -> Action:
+    """Take back an action, by default the newest that was not taken back yet; rows that changed since are left alone.
+
+    Undoing an undo brings its changes back.
+
+    Raises:
+        InvalidInput: there is nothing to take back.
+    """
+    with studio.store.transaction():
+        target = studio.store.actions.get(action_id) if action_id else studio.store.actions.undoable(project_id)
+        if target is None or target.project_id != project_id:
+            raise InvalidInput("There is nothing to undo.")
+        if studio.store.actions.undone_by(target.id) is not None:
+            raise InvalidInput("This was undone already.")
+        action = replace(_action(studio, project_id, "undone", target.kind, author), undoes=target.id)
+        restored, later = studio.store.examples.revert(
+            project_id, target.id, action.id, action.author, action.created_at, sides=target.kind == "split"
+        )
+        if later:
+            action = replace(action, detail=f"{target.kind}; {later} changed since and stay")
+        return _record(studio, action, restored)
+
+
+def restore(studio: Studio, example_id: str, version: int, author: str = "") -> Example:
+    """Give a row the state of an earlier version, as a new version."""
+    with studio.store.transaction():
+        old = get(studio, example_id)
+        if not 1 <= version < old.version:
+            raise InvalidInput(f"The example has no earlier version {version}.", "Choose one from its history.")
+        action = _action(studio, old.project_id, "restored", f"version {version}", author)
+        studio.store.examples.restore(example_id, version, action.id, action.author, action.created_at)
+        _record(studio, action, 1)
+        return get(studio, example_id)
+
+
+def restore_all(studio: Studio, project_id: str, action_id: str, author: str = "") -> Action:
+    """Bring every row of a project back to how it was right after an action; rows made later go to the bin."""
+    with studio.store.transaction():
+        target = studio.store.actions.get(action_id)
+        if target is None or target.project_id != project_id:
+            raise NotFound("There is no such moment in this project's history.", "Choose one from the history.")
+        action = _action(studio, project_id, "restored", f"to {target.created_at:%Y-%m-%d %H:%M:%S} UTC", author)
+        changed = studio.store.examples.restore_all(project_id, target.id, action.id, action.author, action.created_at)
+        return _record(studio, action, changed)
+
+
+def _action(studio: Studio, project_id: str, kind: ActionKind, detail: str, author: str) -> Action:
+    return Action(new_id("h"), project_id, kind, 0, author or studio.settings.author, detail)
+
+
+def _record(studio: Studio, action: Action, rows: int) -> Action:
+    if not rows:
+        raise InvalidInput("Nothing changed.", "The rows are like that already, or none was chosen.")
+    action = replace(action, rows=rows)
+    studio.store.actions.add(action)
+    return action
 
 
 # Converting
@@ -137,7 +387,7 @@ def import_file(
     """
     project = projects.get(studio, project_id)
     examples, errors = [], []
-    seen = {e.key() for e in studio.store.examples.find(project_id)}
+    seen = studio.store.examples.keys(project_id)
     skipped = 0
     for number, row in _read(path):
         try:
@@ -160,7 +410,8 @@ def import_file(
         )
     if not examples and not skipped:
         raise InvalidInput(f"{path.name} holds no rows.")
-    studio.store.examples.append(examples)
+    if examples:
+        add_rows(studio, project_id, examples, "imported", detail=path.name, author=author)
     return ImportReport(len(examples), skipped)
 
 
@@ -286,61 +537,3 @@ def _text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
     except UnicodeEncodeError as error:
         raise InvalidInput(f"`{key}` holds half a character (an unpaired surrogate)") from error
     return value
-
-
-# Samples
-
-
-def samples(folder: Path | None = None) -> list[Sample]:
-    """The sets shipped in `data/samples/`."""
-    found = []
-    for path in sorted((folder or data_dir() / "samples").glob("*.json")):
-        value = json.loads(path.read_text(encoding="utf-8"))
-        found.append(
-            Sample(
-                path.stem,
-                value["name"],
-                value["language"],
-                value["description"],
-                len(value["rows"]),
-                len(value["held_out"]),
-            )
-        )
-    return found
-
-
-def try_sample(studio: Studio, key: str) -> Project:
-    """A project with a sample's corrections, approved, and its held-out rewordings as test rows. Made once."""
-    path = data_dir() / "samples" / f"{key}.json"
-    if key not in {s.key for s in samples()}:
-        raise NotFound(f"There is no sample {key!r}.", f"There are: {', '.join(s.key for s in samples())}.")
-    value = json.loads(path.read_text(encoding="utf-8"))
-    if (existing := studio.store.projects.by_name(value["name"])) is not None:
-        return existing
-    with studio.store.transaction():
-        project = projects.create(
-            studio,
-            value["name"],
-            system_prompt=value["system_prompt"],
-            format=value["format"],
-            language=value["language"],
-        )
-        studio.store.examples.append(
-            [
-                Example(
-                    new_id("e"),
-                    project.id,
-                    1,
-                    "approved",
-                    (Turn("user", row["prompt"]),),
-                    row["answer"],
-                    split="train" if part == "rows" else "test",
-                    source="sample",
-                    extra={"topic": row["topic"]},
-                    author="sample",
-                )
-                for part in ("rows", "held_out")
-                for row in value[part]
-            ]
-        )
-    return project

@@ -5,6 +5,7 @@
     │   ├── InvalidInput          a value can't be used as given
     │   ├── NotFound              no such project, message, run, adapter or model
     │   ├── ImportRejected        a file has bad rows; carries them
+    │   ├── Conflict              somebody else changed it meanwhile
     │   ├── Busy                  it can be done, but not while something else runs
     │   └── WorkspaceInUse        another process owns the workspace
     └── WorkError             the work itself failed (exit status 1)
@@ -66,6 +67,14 @@ class ImportRejected(RequestError):
     def __init__(self, message: str, rows: tuple[RowError, ...], hint: str = "") -> None:
         super().__init__(message, hint)
         self.rows = rows
+
+
+class Conflict(RequestError):
+    """Somebody else changed it meanwhile; carries what it is now."""
+
+    def __init__(self, message: str, current: object, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.current = current
 
 
 class Busy(RequestError):

@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from studio.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from studio.rows import Rule, Shares
+
 Role = Literal["system", "user", "assistant", "tool"]
 Verdict = Literal["accepted", "corrected", "rejected"]
-Status = Literal["draft", "approved", "rejected"]
+Status = Literal["draft", "approved", "rejected", "deleted"]
 Format = Literal["instruction", "chat"]
 Split = Literal["train", "validation", "test"]
 RunStatus = Literal["running", "finished", "failed", "cancelled"]
@@ -24,9 +28,20 @@ RunStatus = Literal["running", "finished", "failed", "cancelled"]
 REASONS = ("wrong fact", "tone", "format", "unsafe", "incomplete", "other")
 
 
+_clock = threading.Lock()
+_last_ns = 0
+
+
 def new_id(prefix: str) -> str:
-    """An id that sorts by time of creation: prefix, 64 bits of nanoseconds, 24 random bits."""
-    return f"{prefix}_{time.time_ns():016x}{os.urandom(3).hex()}"
+    """An id that sorts by time of creation: prefix, 64 bits of nanoseconds, 24 random bits.
+
+    No two of one process have the same nanoseconds, and a clock that is set back doesn't turn their order around.
+    """
+    global _last_ns
+    with _clock:
+        _last_ns = max(time.time_ns(), _last_ns + 1)
+        moment = _last_ns
+    return f"{prefix}_{moment:016x}{os.urandom(3).hex()}"
 
 
 def now() -> datetime:
@@ -102,6 +117,12 @@ class Project:
     language: str = "en"
     shots: tuple[Shot, ...] = ()
     created_at: datetime = field(default_factory=now)
+    rules: tuple[Rule, ...] = ()
+    """What every answer must keep to."""
+    shares: Shares | None = None
+    """How rows are dealt to training, validation and test; None: all are for training."""
+    goal: int = 0
+    """Approved rows to aim for; 0: no goal."""
 
 
 @dataclass(frozen=True)
@@ -238,9 +259,13 @@ class Example:
         """The whole row: the prompt, then the answer as the last turn."""
         return (*self.messages, Turn("assistant", self.answer, self.learn_answer, self.answer_extra))
 
-    def key(self) -> str:
-        """Hash of what is asked and answered: two rows with one key are duplicates."""
-        return content_hash([[t.as_message() for t in self.messages], self.answer])
+    def key(self) -> int:
+        """64 bits of a hash (BLAKE2b, signed) of what is asked and answered: two rows with one key are duplicates."""
+        digest = hashlib.blake2b(digest_size=8)
+        for turn in self.turns:
+            tools = json.dumps(turn.as_message(), sort_keys=True) if turn.extra else ""
+            digest.update(f"{turn.role}\x1f{turn.content}\x1f{tools}\x1e".encode("utf-8", "surrogatepass"))
+        return int.from_bytes(digest.digest(), signed=True)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from studio.records import Split, Status, now
 Sort = Literal["newest", "oldest", "changed", "longest", "shortest", "rating", "question"]
 ActionKind = Literal[
     "created", "imported", "edited", "approved", "rejected", "drafted", "tagged", "rated", "noted", "restored",
-    "undone", "split", "augmented",
+    "undone", "split", "augmented", "deleted",
 ]  # fmt: skip
 
 FLAG_KINDS = (

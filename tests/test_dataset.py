@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from studio import dataset, projects
+from studio import dataset, projects, samples
 from studio.context import Studio
 from studio.errors import ImportRejected, InvalidInput, NotFound
 from studio.records import Project, Turn, new_id
@@ -245,7 +245,7 @@ def test_every_change_of_a_row_is_a_version(studio: Studio, project: Project) ->
     row = dataset.add(studio, project.id, "Q", "A", author="ann")
     assert (row.status, row.source, row.version) == ("approved", "typed", 1)
     dataset.set_status(studio, row.id, "rejected", author="bob")
-    edited = dataset.edit(studio, row.id, "Q2", "A2")
+    edited = dataset.edit(studio, row.id, prompt="Q2", answer="A2")
     assert (edited.version, edited.status, edited.question, edited.answer) == (3, "rejected", "Q2", "A2")
     assert [v.author for v in studio.store.examples.versions(row.id)] == ["ann", "bob", "expert"]
     assert studio.store.examples.count(project.id) == 1
@@ -254,7 +254,7 @@ def test_every_change_of_a_row_is_a_version(studio: Studio, project: Project) ->
 def test_an_edit_keeps_the_earlier_turns(studio: Studio, project: Project, tmp_path: Path) -> None:
     dataset.import_file(studio, project.id, write(tmp_path, MESSAGES))
     several = studio.store.examples.find(project.id)[1]
-    edited = dataset.edit(studio, several.id, "Three", "Tres")
+    edited = dataset.edit(studio, several.id, prompt="Three", answer="Tres")
     assert edited.messages == (*several.messages[:-1], Turn("user", "Three"))
 
 
@@ -266,7 +266,7 @@ def test_an_edit_needs_both_texts_and_a_difference(studio: Studio, project: Proj
         ("Q", "A", "unchanged"),
     ):
         with pytest.raises(InvalidInput, match=said):
-            dataset.edit(studio, row.id, prompt, answer)
+            dataset.edit(studio, row.id, prompt=prompt, answer=answer)
     with pytest.raises(InvalidInput):
         dataset.add(studio, project.id, " ", "A")
     with pytest.raises(NotFound, match="no example e_none"):
@@ -276,7 +276,7 @@ def test_an_edit_needs_both_texts_and_a_difference(studio: Studio, project: Proj
 
 def test_changes_at_the_same_moment_all_count(studio: Studio, project: Project) -> None:
     row = dataset.add(studio, project.id, "Q", "A")
-    together(6, lambda n: dataset.edit(studio, row.id, "Q", f"Answer {n}"))
+    together(6, lambda n: dataset.edit(studio, row.id, prompt="Q", answer=f"Answer {n}"))
     assert [v.version for v in studio.store.examples.versions(row.id)] == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -285,9 +285,9 @@ def test_changes_at_the_same_moment_all_count(studio: Studio, project: Project) 
 
 @pytest.mark.parametrize("key", ["support_en", "library_ja"])
 def test_a_sample_becomes_a_project_once(studio: Studio, key: str) -> None:
-    sample = next(s for s in dataset.samples() if s.key == key)
-    project = dataset.try_sample(studio, key)
-    assert dataset.try_sample(studio, key) == project
+    sample = next(s for s in samples.samples() if s.key == key)
+    project = samples.try_sample(studio, key)
+    assert samples.try_sample(studio, key) == project
     assert project.name == sample.name
     assert project.system_prompt
     count = studio.store.examples.count
@@ -299,4 +299,4 @@ def test_a_sample_becomes_a_project_once(studio: Studio, key: str) -> None:
 
 def test_an_unknown_sample(studio: Studio) -> None:
     with pytest.raises(NotFound, match="no sample 'nope'"):
-        dataset.try_sample(studio, "nope")
+        samples.try_sample(studio, "nope")

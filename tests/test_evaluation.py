@@ -82,7 +82,7 @@ def test_rows_are_asked_as_they_were_trained(studio: Studio, trained: Adapter, p
     """A row that was changed since, and another system prompt, don't change what the run is judged by."""
     pupil = use(studio, {})
     [first, *_] = studio.store.examples.find(project.id)
-    dataset.edit(studio, first.id, "Changed", "later")
+    dataset.edit(studio, first.id, prompt="Changed", answer="later")
     projects.update(studio, project.id, system_prompt="Now.")
     checks = evaluation._checks(studio, trained)
     assert [c.question for c in checks] == ["Q1", "Q2", "Q3", "T1"]

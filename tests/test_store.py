@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -23,6 +25,7 @@ from studio.records import (
     Turn,
     new_id,
 )
+from studio.rows import Flag, RowFilter, Sort
 from studio.store import Store
 from studio.store.database import SCHEMA
 from tests.conftest import together
@@ -121,7 +124,9 @@ def test_new_rows_are_those_the_last_finished_run_has_not_seen(store: Store) -> 
     assert store.examples.count_new("p") == 3
     store.runs.finish(Run(**{**run.__dict__, "status": "finished"}), datetime.now(UTC))
     assert store.examples.count_new("p") == 1
-    store.examples.append([Example(**{**rows[0].__dict__, "version": 2})])
+    store.examples.append([Example(**{**rows[0].__dict__, "version": 2, "tags": ("urgent",)})])
+    assert store.examples.count_new("p") == 1  # what is learned is the same
+    store.examples.append([Example(**{**rows[0].__dict__, "version": 3, "answer": "Better"})])
     assert store.examples.count_new("p") == 2
 
 
@@ -151,6 +156,178 @@ def test_activations_are_kept_in_order(store: Store) -> None:
         store.adapters.activate("p", adapter_id, "tests")
     assert store.adapters.activations("p") == ["a1", None, "a2"]
     assert store.adapters.activations("other") == []
+
+
+def ids(found: list[Example]) -> list[str]:
+    return [e.id for e in found]
+
+
+def test_search_finds_the_beginnings_of_words_and_any_run_of_japanese(store: Store) -> None:
+    texts = [
+        "The refund takes 14 days.",
+        "図書館の開館時間は9時です。",
+        "Ｒｅｆｕｎｄｓ are possible; naïve café",
+        "返品は30日以内",
+        "館内",
+        "It's under_score and C++",
+    ]
+    rows = [example(0, answer=text) for text in texts]
+    store.examples.append(rows)
+
+    def found(text: str) -> list[int]:
+        return [ids(rows).index(e.id) for e in store.examples.page("p", RowFilter(text=text), "oldest")]
+
+    assert found("refund") == [0, 2]
+    assert found("REFUND days") == [0]
+    assert found("efund") == []
+    assert found("開館時間") == [1]
+    assert found("館") == [1, 4]
+    assert found("返品") == [3]
+    assert found("時間は9時") == [1]
+    assert found("開時") == []  # both pairs must be there
+    assert found("café") == [2]
+    assert found("c++") == [2, 5]
+    assert found("under_score") == [5]
+    assert found('"; DROP TABLE x; --') == []
+    assert found("'refund' OR \"x\"*") == []
+    assert found("?!") == []
+    assert store.examples.count("p", text="question refund") == 2
+
+
+def test_search_sees_what_the_index_has_not_seen_yet(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.store.search.AT_ONCE", -1)
+    monkeypatch.setattr(store.search, "fill", lambda: None)
+    store.examples.append([example(0, answer="The refund takes 14 days."), example(1, answer="開館時間は9時")])
+    assert not store.search.is_complete()
+    for text, number in (("refund", 1), ("efund", 0), ("開館時間", 1), ("REF", 1), ("question", 2)):
+        assert store.examples.count("p", text=text) == number, text
+
+
+def test_a_search_index_that_is_lost_damaged_or_of_another_database_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    for spoil in (path.unlink, lambda: path.write_bytes(b"rubbish" * 999), lambda: None):
+        store = Store(tmp_path / "studio.duckdb")
+        store.examples.append([example(0, answer="zebra")])
+        expected = store.examples.count("p")
+        assert store.examples.count("p", text="zebra") == expected
+        store.close()
+        spoil()
+    (tmp_path / "studio.duckdb").unlink()
+    store = Store(tmp_path / "studio.duckdb")
+    assert store.examples.count("p", text="zebra") == 0
+    store.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing_in_the_search_index(store: Store) -> None:
+    def fail() -> None:
+        with store.transaction():
+            store.examples.append([example(answer="ghost")])
+            store.examples.count("p", text="ghost")
+            raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        fail()
+    store.examples.append([example(answer="alive")])
+    assert store.examples.count("p", text="ghost") == 0
+    assert store.examples.count("p", text="alive") == 1
+
+
+def test_every_filter_and_every_order(store: Store) -> None:
+    old = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        example(3, author="ann", tags=("urgent", "a b"), rating=5, created_at=old),
+        example(1, author="bob", status="draft", source="import", split="test", answer="long " * 50),
+        example(2, author="ann", status="rejected", aside=True, rating=2, tags=("urgent",)),
+        example(4, status="deleted"),
+    ]
+    store.examples.append(rows)
+
+    def numbers(sort: Sort = "oldest", **fields: Any) -> list[int]:
+        return [ids(rows).index(e.id) for e in store.examples.page("p", RowFilter(**fields), sort)]
+
+    assert numbers() == [0, 1, 2]
+    assert numbers(statuses=("deleted",)) == [3]
+    assert numbers(statuses=("draft", "approved")) == [0, 1]
+    assert numbers(tags=("urgent",)) == [0, 2]
+    assert numbers(tags=("urgent", "a b")) == [0]
+    assert numbers(tags=("urg",)) == []
+    assert numbers(authors=("ann",)) == [0, 2]
+    assert numbers(sources=("import",)) == [1]
+    assert numbers(splits=("aside",)) == [2]
+    assert numbers(splits=("train", "test")) == [0, 1]
+    assert numbers(least_rating=3) == [0]
+    assert numbers(until=datetime(2026, 1, 2, tzinfo=UTC)) == [0]
+    assert numbers(since=datetime(2026, 1, 2, tzinfo=UTC)) == [1, 2]
+    assert numbers(ids=(rows[3].id, rows[0].id)) == [0, 3]
+    assert numbers(text="answer", statuses=("rejected",)) == [2]
+    assert numbers("newest") == [2, 1, 0]
+    assert numbers("longest")[0] == 1
+    assert numbers("shortest")[-1] == 1
+    assert numbers("rating") == [0, 2, 1]
+    assert numbers("question") == [1, 2, 0]
+    assert numbers("changed")[-1] == 0
+    facets = store.examples.facets("p", RowFilter())
+    assert facets.total == 3
+    assert facets.statuses == {"approved": 1, "draft": 1, "rejected": 1}
+    assert facets.tags == {"urgent": 2, "a b": 1}
+    assert facets.authors == {"ann": 2, "bob": 1}
+    assert facets.splits == {"aside": 1, "test": 1, "train": 1}
+
+
+def test_changing_many_rows_at_once(store: Store) -> None:
+    rows = [example(n, status="draft" if n % 2 else "approved", tags=("old",) if n < 3 else ()) for n in range(100)]
+    store.examples.append(rows)
+    at = datetime(2026, 2, 3, tzinfo=UTC)
+    assert store.examples.revise("p", RowFilter(), {"status": "approved"}, "h1", "ann", at) == 50
+    assert store.examples.revise("p", RowFilter(), {"status": "approved"}, "h2", "ann", at) == 0
+    assert store.examples.retag("p", RowFilter(tags=("old",)), ["new", "two words"], ["old"], "h3", "bob", at) == 3
+    assert store.examples.retag("p", RowFilter(tags=("new",)), ["new"], ["none"], "h4", "bob", at) == 0
+    first, second = store.examples.get(rows[0].id), store.examples.get(rows[1].id)
+    assert first is not None
+    assert second is not None
+    assert (first.tags, first.version, first.author, first.created_at) == (("new", "two words"), 2, "bob", at)
+    assert (second.tags, second.version, second.status) == (("new", "two words"), 3, "approved")
+    assert [(v.version, v.status, v.tags) for v in store.examples.versions(rows[1].id)] == [
+        (1, "draft", ("old",)),
+        (2, "approved", ("old",)),
+        (3, "approved", ("new", "two words")),
+    ]
+    assert store.examples.count("p") == 100
+    # The texts were not written again.
+    assert store._database.number("SELECT count(*) FROM contents") == 100
+    assert [len(batch) for batch in store.examples.stream("p", RowFilter(), 30)] == [30, 30, 30, 10]
+    assert [e for batch in store.examples.stream("p", RowFilter(), 30) for e in batch] == store.examples.find("p")
+
+
+def test_flags_are_open_until_dismissed_or_the_row_is_changed(store: Store) -> None:
+    first, second = example(1), example(2)
+    store.examples.append([first, second])
+    flags = [
+        Flag(first.id, "pii", "An e-mail address.", span=(3, 9)),
+        Flag(first.id, "contradiction", "Answered otherwise.", second.id, field="messages[0]"),
+        Flag(second.id, "pii", "A phone number."),
+        Flag("e_gone", "pii", "Of a row that isn't there."),
+    ]
+    store.flags.replace("p", flags, kinds=("pii", "contradiction"), example_ids=None)
+    assert store.flags.counts("p") == {"pii": 2, "contradiction": 1}
+    assert store.flags.of("p", [first.id]) == {first.id: [flags[1], flags[0]]}
+    assert store.examples.facets("p", RowFilter()).flags == {"pii": 2, "contradiction": 1}
+    assert ids(store.examples.page("p", RowFilter(flags=("contradiction",)))) == [first.id]
+    assert store.examples.count("p", RowFilter(flags=("any",))) == 2
+    store.flags.dismiss(flags[2].key, "ann")
+    assert store.flags.counts("p") == {"contradiction": 1, "pii": 1}
+    store.flags.replace("p", flags, kinds=("pii", "contradiction"), example_ids=None)
+    assert ids(store.examples.page("p", RowFilter(flags=("pii",)))) == [first.id], "a dismissed flag came back"
+    store.examples.append([Example(**{**first.__dict__, "version": 2, "tags": ("x",)})])
+    assert store.flags.counts("p") == {"contradiction": 1, "pii": 1}
+    store.examples.append([Example(**{**first.__dict__, "version": 3, "answer": "Another"})])
+    assert store.flags.counts("p") == {}
+    store.flags.reopen(flags[2].key)
+    assert store.flags.counts("p") == {"pii": 1}
+    store.flags.replace("p", [], kinds=("pii",), example_ids=[first.id])
+    assert store.flags.counts("p") == {"pii": 1}
+    store.flags.replace("p", [], kinds=("pii",), example_ids=None)
+    assert store.flags.counts("p") == {}
 
 
 # Transactions and threads
@@ -235,6 +412,51 @@ def test_an_old_file_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> None
     with duckdb.connect(str(path), read_only=True) as connection:
         versions = connection.execute("SELECT version FROM schema_migrations ORDER BY version").fetchall()
     assert [v for (v,) in versions] == [int(f.name[:4]) for f in sorted(SCHEMA.glob("*.sql"))]
+
+
+def test_rows_of_an_older_file_keep_their_versions(tmp_path: Path) -> None:
+    path = tmp_path / "studio.duckdb"
+    values = "('{}', {}, 'p1', '{}', '{}', '{}', NULL, '{}', 'chat', NULL, '{}', 'me', '{}')"
+    insert = f"INSERT INTO example_versions VALUES {values}"
+    asked = '[{"role": "user", "content": "いつ開きますか"}]'
+    turns = json.dumps(
+        [Turn("user", "One").as_dict(), Turn("assistant", "Uno").as_dict(), Turn("user", "Two").as_dict()]
+    )
+    first, second = "e_18ea0123456789abcdef00", "e_18ea0123456789aaabcdef"
+    old_file(
+        path,
+        insert.format(first, 1, "draft", asked, "9時", "train", "{}", "2026-01-01"),
+        insert.format(first, 2, "approved", asked, "9時です", "train", '{"topic": 1}', "2026-01-02"),
+        insert.format(second, 1, "approved", turns, "Dos", "test", "{}", "2026-01-03"),
+        insert.format("odd", 1, "rejected", asked, "No", "train", "{}", "2026-01-04"),
+        "INSERT INTO run_examples VALUES ('r', 'e_18ea0123456789abcdef00', 1)",
+    )
+    store = Store(path)
+    assert set(ids(store.examples.find("p1"))) == {second, first, "odd"}
+    row = store.examples.get(first)
+    assert row is not None
+    assert (row.version, row.status, row.answer, row.extra, row.learn_answer) == (
+        2,
+        "approved",
+        "9時です",
+        {"topic": 1},
+        True,
+    )
+    assert row.created_at == datetime(2026, 1, 2, tzinfo=UTC)
+    assert [v.answer for v in store.examples.versions(first)] == ["9時", "9時です"]
+    assert [v.answer for v in store.examples.trained_on("r")] == ["9時"]
+    assert store.examples.count("p1", text="開きます") == 2
+    several = store.examples.get(second)
+    assert several is not None
+    assert [t.learn for t in several.messages] == [False] * 3
+    assert store.examples.keys("p1") == {e.key() for e in store.examples.find("p1")}
+    store.examples.append([Example(**{**row.__dict__, "version": 3, "answer": "10時"})])
+    assert [v.version for v in store.examples.versions(first)] == [1, 2, 3]
+    odd = store.examples.get("odd")
+    assert odd is not None
+    store.examples.append([Example(**{**odd.__dict__, "version": 2, "status": "approved"})])
+    assert store.examples.count("p1", status="approved") == 3
+    store.close()
 
 
 def test_every_migration_has_its_own_number() -> None:

@@ -113,7 +113,7 @@ def test_an_earlier_run_teaches_how_fast_this_machine_is(studio: Studio, project
 def test_what_a_run_starts_from_is_frozen_in_its_folder(studio: Studio, project: Project) -> None:
     first = dataset.add(studio, project.id, "Q", "A")
     run = training.start(studio, project.id, Recipe(r=8, method="lora"))
-    dataset.edit(studio, first.id, "Q", "Later")
+    dataset.edit(studio, first.id, prompt="Q", answer="Later")
     job = job_of(studio, run)
     [row] = job.rows()
     assert (row["example"], row["version"], row["answer"]) == (first.id, 1, "A")

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from studio.store.actions import Actions
 from studio.store.adapters import Adapters
 from studio.store.conversations import Conversations
 from studio.store.database import Database
 from studio.store.examples import Examples
+from studio.store.flags import Flags
 from studio.store.projects import Projects
 from studio.store.runs import Runs
+from studio.store.search import SearchIndex
+from studio.store.snapshots import Snapshots
 
 __all__ = ["Store"]
 
@@ -23,7 +27,11 @@ class Store:
         self._database = Database(path)
         self.projects = Projects(self._database)
         self.conversations = Conversations(self._database)
-        self.examples = Examples(self._database)
+        self.search = SearchIndex(path.with_name("search.sqlite"), self._database)
+        self.examples = Examples(self._database, self.search)
+        self.actions = Actions(self._database)
+        self.flags = Flags(self._database)
+        self.snapshots = Snapshots(self._database)
         self.runs = Runs(self._database)
         self.adapters = Adapters(self._database)
 
@@ -34,4 +42,5 @@ class Store:
             yield
 
     def close(self) -> None:
+        self.search.close()
         self._database.close()

@@ -14,6 +14,7 @@ import duckdb
 from studio.errors import DiskFull, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
+MEMORY_LIMIT = "256MB"
 Row = dict[str, Any]
 
 
@@ -45,6 +46,10 @@ class Database:
                     "autoload_known_extensions": "false",
                     "allow_community_extensions": "false",
                     "python_enable_replacements": "false",
+                    # What is cached beyond this is cached by the system all the same.
+                    "memory_limit": MEMORY_LIMIT,
+                    # A checkpoint in the middle of a series of saves holds one of them up.
+                    "checkpoint_threshold": "64MB",
                 },
             )
         except duckdb.IOException as error:
@@ -57,6 +62,7 @@ class Database:
             raise StoreBroken(f"The database {path} can't be opened: {error}.", _RECOVERY) from error
         try:
             self._migrate()
+            self._last_content_id = self.number("SELECT coalesce(max(id), 0) FROM contents")
         except BaseException:
             self._connection.close()
             raise
@@ -76,6 +82,50 @@ class Database:
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         found = self.rows(sql, parameters)
         return found[0] if found else None
+
+    def number(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """The one number a query returns."""
+        found = self.row(sql, parameters)
+        return int(next(iter(found.values()))) if found else 0
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Several queries that all see the database as it was when the first was asked."""
+        cursor = self._connection.cursor()
+        try:
+            with _errors():
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+            yield Reading(cursor)
+        finally:
+            with contextlib.suppress(duckdb.Error):
+                cursor.execute("ROLLBACK")
+            cursor.close()
+
+    def identity(self) -> str:
+        """Tells this database from every other."""
+        found = self.row("SELECT id FROM database_identity")
+        assert found is not None
+        return str(found["id"])
+
+    def last_content_id(self) -> int:
+        """The newest content that anyone may read; what a transaction has not committed yet doesn't count."""
+        with self.reading() as read:
+            return int(read.rows("SELECT coalesce(max(id), 0) AS id FROM contents")[0]["id"])
+
+    def next_content_ids(self, count: int) -> int:
+        """Set `count` ids of contents aside, inside a transaction; returns the first. Unused ones are never used."""
+        first = self._last_content_id + 1
+        self._last_content_id += count
+        return first
+
+    def insert_arrow(self, sql: str, batch: Any) -> None:
+        """Run a statement that reads an Arrow table under the name `batch`."""
+        with self.transaction() as cursor, _errors():
+            cursor.register("batch", batch)
+            try:
+                cursor.execute(sql)
+            finally:
+                cursor.unregister("batch")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run one statement that changes something; durable when this returns (inside `transaction`: at its end)."""
@@ -133,6 +183,27 @@ class Database:
                     "INSERT INTO schema_migrations VALUES (?, ?, ?)",
                     [version, path.name, as_stored(datetime.now(UTC))],
                 )
+
+
+class Reading:
+    """Queries within one read transaction; made by `Database.reading`."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
+        """The result as NumPy arrays, one a column: little memory for many rows."""
+        with _errors():
+            return self._cursor.execute(sql, list(parameters)).fetchnumpy()
+
+    def rows(self, sql: str, parameters: Sequence[Any] = (), batch: Any = None) -> list[Row]:
+        """The rows as dictionaries; the query may read the Arrow table `batch` under that name."""
+        with _errors():
+            if batch is not None:
+                self._cursor.register("batch", batch)
+            result = self._cursor.execute(sql, list(parameters))
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 _RECOVERY = "Keep the file, and start with another workspace (--workspace) meanwhile."

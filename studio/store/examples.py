@@ -1,69 +1,426 @@
-"""Examples: every version is kept, the highest one counts."""
+"""Rows of the dataset: every version is kept, one of them is current.
+
+The text of a row (`contents`) and what is thought of it (`row_versions`) are kept apart: see schema/0003_rows.sql.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 from studio.records import Example, turns_from
-from studio.store.database import Database, Row, as_stored, as_utc
+from studio.rows import Facets, RowFilter, Sort
+from studio.store.database import Database, Reading, Row, as_stored, as_utc
+from studio.store.search import SearchIndex
 
-_COLUMNS = (
-    "id, version, project_id, status, messages, answer, rejected, split, source, message_id, extra, author, created_at"
+HEAD = 40
+"""Characters of a question that are kept beside its version, for sorting."""
+FEW = 64
+"""Rows up to which single inserts beat building an Arrow table."""
+BATCH = 10_000
+"""Rows read or written at once where there may be a million of them."""
+
+_STATE = (
+    "n, id, version, project_id, content_id, status, split, aside, group_key, source, message_id, parent_id, author,"
+    " tags, rating, note, learn_answer, head, chars, action_id, created_at"
 )
-_CURRENT = f"""SELECT {_COLUMNS} FROM example_versions
-    WHERE project_id = ? QUALIFY row_number() OVER (PARTITION BY id ORDER BY version DESC) = 1"""
+_COLUMNS = ", ".join(f"v.{name.strip()}" for name in _STATE.split(",")) + (
+    ", c.messages, c.answer, c.rejected, c.extra, c.answer_extra"
+)
+_CONTENT = "id, messages, answer, rejected, extra, answer_extra, key"
+_ORDERS: Mapping[Sort, str] = {
+    "newest": "v.n DESC",
+    "oldest": "v.n",
+    "changed": "v.created_at DESC, v.n DESC",
+    "longest": "v.chars DESC, v.n",
+    "shortest": "v.chars, v.n",
+    "rating": "v.rating DESC NULLS LAST, v.n",
+    "question": "v.head, v.n",
+}
+
+
+def number_of(example_id: str) -> int:
+    """The number a row is found by: the moment in its id, in nanoseconds; of other ids, 60 bits of a hash."""
+    try:
+        return int(example_id[2:18], 16) if len(example_id) >= 18 else _hashed(example_id)
+    except ValueError:
+        return _hashed(example_id)
+
+
+def _hashed(example_id: str) -> int:
+    return int(hashlib.md5(example_id.encode(), usedforsecurity=False).hexdigest()[:15], 16)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _as_json(value: Mapping[str, Any]) -> str:
+    return _json(dict(value)) if value else "{}"
 
 
 def _example(row: Row) -> Example:
     return Example(
-        **{
-            **row,
-            "messages": turns_from(json.loads(row["messages"])),
-            "extra": json.loads(row["extra"]),
-            "created_at": as_utc(row["created_at"]),
-        }
+        id=row["id"],
+        project_id=row["project_id"],
+        version=row["version"],
+        status=row["status"],
+        messages=turns_from(json.loads(row["messages"])),
+        answer=row["answer"],
+        rejected=row["rejected"],
+        split=row["split"],
+        source=row["source"],
+        message_id=row["message_id"],
+        extra=_from_json(row["extra"]),
+        author=row["author"],
+        created_at=as_utc(row["created_at"]),
+        answer_extra=_from_json(row["answer_extra"]),
+        learn_answer=row["learn_answer"],
+        tags=tuple(json.loads(row["tags"])) if row["tags"] != "[]" else (),
+        rating=row["rating"],
+        note=row["note"],
+        group=row["group_key"],
+        aside=row["aside"],
+        parent_id=row["parent_id"],
+        action_id=row["action_id"],
     )
 
 
-def _values(example: Example) -> list[object]:
+def _from_json(text: str) -> dict[str, Any]:
+    return json.loads(text) if text != "{}" else {}
+
+
+def _content(example: Example) -> list[Any]:
+    """The row's text as stored, without the content's id."""
+    messages = _json([turn.as_dict() for turn in example.messages])
+    extra, answer_extra = _as_json(example.extra), _as_json(example.answer_extra)
+    return [messages, example.answer, example.rejected, extra, answer_extra, example.key()]
+
+
+def _state(example: Example, content_id: int) -> list[Any]:
     return [
+        number_of(example.id),
         example.id,
         example.version,
         example.project_id,
+        content_id,
         example.status,
-        json.dumps([turn.as_dict() for turn in example.messages], ensure_ascii=False),
-        example.answer,
-        example.rejected,
         example.split,
+        example.aside,
+        example.group,
         example.source,
         example.message_id,
-        json.dumps(dict(example.extra), ensure_ascii=False),
+        example.parent_id,
         example.author,
+        _json(sorted(set(example.tags))) if example.tags else "[]",
+        example.rating,
+        example.note,
+        example.learn_answer,
+        example.question[:HEAD],
+        sum(len(turn.content) for turn in example.messages) + len(example.answer),
+        example.action_id,
         as_stored(example.created_at),
     ]
 
 
 class Examples:
-    def __init__(self, database: Database) -> None:
+    """The rows. `append` is the only way a text gets in; `revise` changes what is thought of many rows at once."""
+
+    def __init__(self, database: Database, index: SearchIndex) -> None:
         self._db = database
+        self._index = index
+
+    # Writing
 
     def append(self, examples: Sequence[Example]) -> None:
-        """Add versions; all of them or none."""
-        self._db.execute_many(
-            f"INSERT INTO example_versions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_values(example) for example in examples],
+        """Add versions; all of them or none. Each becomes its row's current one."""
+        if not examples:
+            return
+        with self._db.transaction():
+            if len(examples) > FEW and all(e.version == 1 for e in examples):
+                self._append_new(examples)
+                return
+            for example in examples:
+                self._append_one(example)
+
+    def _append_one(self, example: Example) -> None:
+        content, content_id = _content(example), None
+        if example.version > 1:
+            before = self._db.row(
+                "SELECT v.content_id, c.messages, c.answer, c.rejected, c.extra, c.answer_extra FROM row_versions v"
+                " JOIN contents c ON c.id = v.content_id WHERE v.n = ? AND v.id = ? AND v.is_current",
+                [number_of(example.id), example.id],
+            )
+            if before is not None and list(before.values())[1:] == content[:-1]:
+                content_id = before["content_id"]
+            self._db.execute(
+                "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current",
+                [number_of(example.id), example.id],
+            )
+        if content_id is None:
+            content_id = self._db.next_content_ids(1)
+            self._db.execute(f"INSERT INTO contents ({_CONTENT}) VALUES (?, ?, ?, ?, ?, ?, ?)", [content_id, *content])
+        places = ", ".join("?" * len(_STATE.split(",")))
+        self._db.execute(
+            f"INSERT INTO row_versions ({_STATE}, is_current) VALUES ({places}, true)", _state(example, content_id)
         )
+
+    def _append_new(self, examples: Sequence[Example]) -> None:
+        import pyarrow as pa
+
+        first = self._db.next_content_ids(len(examples))
+        contents = zip(*([first + i, *_content(e)] for i, e in enumerate(examples)), strict=True)
+        states = zip(*(_state(e, first + i) for i, e in enumerate(examples)), strict=True)
+        types = {"rating": pa.int8(), "rejected": pa.string(), "message_id": pa.string(), "parent_id": pa.string()}
+        for table, names, columns in (
+            ("contents", _CONTENT, contents),
+            ("row_versions", _STATE, states),
+        ):
+            named = {n.strip(): column for n, column in zip(names.split(","), columns, strict=True)}
+            arrow = pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()})
+            current = ", true" if table == "row_versions" else ""
+            self._db.insert_arrow(
+                f"INSERT INTO {table} ({names}{', is_current' if current else ''}) SELECT {names}{current} FROM batch",
+                arrow,
+            )
+
+    def revise(
+        self, project_id: str, rows: RowFilter, changes: Mapping[str, Any], action_id: str, author: str, at: datetime
+    ) -> int:
+        """Append a version with `changes` (column → value) to every current row that fits and differs; returns how
+        many did. The texts are not copied."""
+        where, parameters = self._where(project_id, rows)
+        differs = " OR ".join(f"v.{column} IS DISTINCT FROM ?" for column in changes)
+        condition = f"{where} AND ({differs})"
+        return self._supersede(
+            f"SELECT v.n, v.version FROM row_versions v {condition}",
+            [*parameters, *changes.values()],
+            {column: ("?", [value]) for column, value in changes.items()},
+            action_id,
+            author,
+            at,
+        )
+
+    def retag(
+        self,
+        project_id: str,
+        rows: RowFilter,
+        add: Sequence[str],
+        remove: Sequence[str],
+        action_id: str,
+        author: str,
+        at: datetime,
+    ) -> int:
+        """Add and remove tags on every current row that fits; returns how many changed."""
+        where, parameters = self._where(project_id, rows)
+        tags = (
+            "to_json(list_sort(list_distinct(list_concat(list_filter(from_json(v.tags, '[\"VARCHAR\"]'),"
+            " lambda t: NOT list_contains(?::VARCHAR[], t)), ?::VARCHAR[]))))::VARCHAR"
+        )
+        values = [list(remove), list(add)]
+        return self._supersede(
+            f"SELECT v.n, v.version FROM row_versions v {where} AND {tags} != v.tags",
+            [*parameters, *values],
+            {"tags": (tags, values)},
+            action_id,
+            author,
+            at,
+        )
+
+    def _supersede(
+        self,
+        touched: str,
+        parameters: Sequence[Any],
+        changes: Mapping[str, tuple[str, Sequence[Any]]],
+        action_id: str,
+        author: str,
+        at: datetime,
+    ) -> int:
+        """One new version of every row that the query `touched` names (n, version), with some columns changed."""
+        with self._db.transaction():
+            self._db.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {touched}", parameters)
+            count = self._db.number("SELECT count(*) FROM touched")
+            if not count:
+                return 0
+            new = {"version": ("v.version + 1", ()), **changes}
+            new |= {"action_id": ("?", [action_id]), "author": ("?", [author]), "created_at": ("?", [as_stored(at)])}
+            columns = [name.strip() for name in _STATE.split(",")]
+            selected = ", ".join(new[name][0] if name in new else f"v.{name}" for name in columns)
+            values = [value for name in columns if name in new for value in new[name][1]]
+            self._db.execute(
+                f"INSERT INTO row_versions ({_STATE}, is_current) SELECT {selected}, false"
+                " FROM row_versions v JOIN touched t ON t.n = v.n AND t.version = v.version",
+                values,
+            )
+            self._db.execute(
+                "UPDATE row_versions SET is_current = (row_versions.version = touched.version + 1) FROM touched"
+                " WHERE row_versions.n = touched.n AND row_versions.version >= touched.version"
+            )
+            self._db.execute("DROP TABLE touched")
+        return count
+
+    def revert(
+        self, project_id: str, action: str, undone_by: str, author: str, at: datetime, *, sides: bool = False
+    ) -> tuple[int, int]:
+        """Give every row that `action` changed, and that nothing changed since, its state before; a row that was made
+        by it is put in the bin. With `sides`, the side of the split too. Returns (rows taken back, rows left alone
+        because they were changed later)."""
+        made = self._db.number(
+            "SELECT count(*) FROM row_versions WHERE project_id = ? AND action_id = ?", [project_id, action]
+        )
+        selected = (
+            "SELECT v.n, v.version FROM row_versions v WHERE v.project_id = ? AND v.action_id = ? AND v.is_current"
+        )
+        with self._db.transaction():
+            restored = self._bring_back(
+                f"SELECT n, version, greatest(version - 1, 1) AS wanted, version = 1 AS was_made FROM ({selected})",
+                [project_id, action],
+                undone_by,
+                author,
+                at,
+                sides=sides,
+            )
+        return restored, made - restored
+
+    def restore(self, example_id: str, version: int, action_id: str, author: str, at: datetime) -> int:
+        """Append a version equal to an earlier one."""
+        return self._bring_back(
+            "SELECT n, version, ?::INTEGER AS wanted, false AS was_made FROM row_versions"
+            " WHERE n = ? AND id = ? AND is_current",
+            [version, number_of(example_id), example_id],
+            action_id,
+            author,
+            at,
+        )
+
+    def restore_all(self, project_id: str, moment_action: str, action_id: str, author: str, at: datetime) -> int:
+        """Give every row of a project the state it had right after an action; later rows go to the bin."""
+        wanted = (
+            "SELECT n, max(version) FILTER (WHERE action_id <= ?) AS wanted, max(version) AS version"
+            " FROM row_versions WHERE project_id = ? GROUP BY n"
+        )
+        return self._bring_back(
+            "SELECT n, version, coalesce(wanted, 1) AS wanted, wanted IS NULL AS was_made"
+            f" FROM ({wanted}) WHERE wanted IS DISTINCT FROM version",
+            [moment_action, project_id],
+            action_id,
+            author,
+            at,
+        )
+
+    def _bring_back(
+        self,
+        touched: str,
+        parameters: Sequence[Any],
+        action_id: str,
+        author: str,
+        at: datetime,
+        *,
+        sides: bool = False,
+    ) -> int:
+        """Append to each row named by `touched` (n, version, wanted, was_made) the state of its version `wanted`."""
+        with self._db.transaction():
+            self._db.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {touched}", parameters)
+            count = self._db.number("SELECT count(*) FROM touched")
+            columns = [name.strip() for name in _STATE.split(",")]
+            new = {
+                "version": "t.version + 1",
+                "status": "CASE WHEN t.was_made THEN 'deleted' ELSE v.status END",
+                "action_id": "?",
+                "author": "?",
+                "created_at": "?",
+            }
+            if not sides:
+                # The side of the split is no matter of opinion: going back to an earlier text doesn't change it.
+                new |= {"split": "u.split", "aside": "u.aside", "group_key": "u.group_key"}
+            selected = ", ".join(new.get(name, f"v.{name}") for name in columns)
+            by_column = {"action_id": action_id, "author": author, "created_at": as_stored(at)}
+            self._db.execute(
+                f"INSERT INTO row_versions ({_STATE}, is_current) SELECT {selected}, false FROM row_versions v"
+                " JOIN touched t ON t.n = v.n AND t.wanted = v.version"
+                " JOIN row_versions u ON u.n = t.n AND u.version = t.version",
+                [by_column[name] for name in columns if name in by_column],
+            )
+            self._db.execute(
+                "UPDATE row_versions SET is_current = (row_versions.version = touched.version + 1) FROM touched"
+                " WHERE row_versions.n = touched.n AND row_versions.version >= touched.version"
+            )
+            self._db.execute("DROP TABLE touched")
+        return count
+
+    # Reading
 
     def get(self, example_id: str) -> Example | None:
-        row = self._db.row(
-            f"SELECT {_COLUMNS} FROM example_versions WHERE id = ? ORDER BY version DESC LIMIT 1", [example_id]
-        )
-        return _example(row) if row else None
+        found = self.get_many([example_id])
+        return found[0] if found else None
+
+    def get_many(self, example_ids: Sequence[str]) -> list[Example]:
+        """Current rows, in the order of the ids; those that don't exist are left out."""
+        found: dict[str, Example] = {}
+        for start in range(0, len(example_ids), 500):
+            some = example_ids[start : start + 500]
+            places = ", ".join("?" * len(some))
+            rows = self._db.rows(
+                f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
+                f" WHERE v.is_current AND v.n IN ({places})",
+                [number_of(id_) for id_ in some],
+            )
+            found |= {row["id"]: _example(row) for row in rows}
+        return [found[id_] for id_ in example_ids if id_ in found]
 
     def versions(self, example_id: str) -> list[Example]:
-        rows = self._db.rows(f"SELECT {_COLUMNS} FROM example_versions WHERE id = ? ORDER BY version", [example_id])
+        """Every version of a row, oldest first."""
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
+            " WHERE v.n = ? AND v.id = ? ORDER BY v.version",
+            [number_of(example_id), example_id],
+        )
         return [_example(row) for row in rows]
+
+    def page(
+        self, project_id: str, rows: RowFilter, sort: Sort = "newest", limit: int = 25, offset: int = 0
+    ) -> list[Example]:
+        """Current rows that fit, a stretch of them."""
+        where, parameters = self._where(project_id, rows)
+        order = _ORDERS[sort]
+        found = self._db.rows(
+            f"SELECT {_COLUMNS} FROM (SELECT * FROM row_versions v {where} ORDER BY {order} LIMIT ? OFFSET ?) v"
+            f" JOIN contents c ON c.id = v.content_id ORDER BY {order}",
+            [*parameters, limit, offset],
+        )
+        return [_example(row) for row in found]
+
+    def stream(self, project_id: str, rows: RowFilter, batch: int = BATCH) -> Iterator[list[Example]]:
+        """Every current row that fits, oldest first, as it was when this began; a batch at a time."""
+        with self.frozen(project_id, rows) as frozen:
+            yield from frozen.batches(batch)
+
+    @contextmanager
+    def frozen(self, project_id: str, rows: RowFilter) -> Iterator[FrozenRows]:
+        """The rows that fit, oldest first, as they are now, however often they are gone through."""
+        where, parameters = self._where(project_id, rows)
+        with self._db.reading() as read:
+            # Which rows, not yet their texts: sorting the texts themselves would take their size in memory.
+            order = read.columns(
+                f"SELECT v.n, v.version, v.content_id FROM row_versions v {where} ORDER BY v.n", parameters
+            )
+            yield FrozenRows(read, order)
+
+    def count(
+        self,
+        project_id: str,
+        rows: RowFilter | None = None,
+        *,
+        status: str | None = None,
+        split: str | None = None,
+        text: str = "",
+    ) -> int:
+        where, parameters = self._where(project_id, rows or _filter(status, split, text))
+        return self._db.number(f"SELECT count(*) FROM row_versions v {where}", parameters)
 
     def find(
         self,
@@ -76,60 +433,166 @@ class Examples:
         offset: int = 0,
         newest_first: bool = False,
     ) -> list[Example]:
-        """Current rows of a project that fit every filter given."""
-        # The newest first, with the test rows after all others: they are looked at least.
-        order = "split = 'test', id DESC" if newest_first else "id"
-        where, parameters = _filters(project_id, status, split, text)
-        rows = self._db.rows(
-            f"SELECT * FROM ({_CURRENT}) {where} ORDER BY {order} LIMIT ? OFFSET ?", [*parameters, limit, offset]
+        """Current rows that fit every filter given."""
+        return self.page(
+            project_id, _filter(status, split, text), "newest" if newest_first else "oldest", limit, offset
         )
-        return [_example(row) for row in rows]
 
-    def count(self, project_id: str, *, status: str | None = None, split: str | None = None, text: str = "") -> int:
-        where, parameters = _filters(project_id, status, split, text)
-        row = self._db.row(f"SELECT count(*) AS n FROM ({_CURRENT}) {where}", parameters)
-        return int(row["n"]) if row else 0
+    def facets(self, project_id: str, rows: RowFilter) -> Facets:
+        """How many of the rows that fit have each value."""
+        where, parameters = self._where(project_id, rows)
+        counted: dict[str, dict[str, int]] = {}
+        grouped = self._db.rows(
+            "SELECT status, author, source, split, aside, tags, count(*) AS rows FROM row_versions v"
+            f" {where} GROUP BY ALL",
+            parameters,
+        )
+        for row in grouped:
+            values = {"status": [row["status"]], "author": [row["author"]], "source": [row["source"]]}
+            values |= {"split": ["aside" if row["aside"] else row["split"]], "tags": json.loads(row["tags"])}
+            for name, found in values.items():
+                of_name = counted.setdefault(name, {})
+                for value in found:
+                    of_name[value] = of_name.get(value, 0) + row["rows"]
+        flags = self._db.rows(
+            f"SELECT f.kind, count(DISTINCT f.example_id) AS rows FROM row_versions v JOIN {_OPEN_FLAGS} f"
+            f" ON f.content_id = v.content_id {where} GROUP BY f.kind",
+            [project_id, *parameters],
+        )
+        return Facets(
+            total=sum(row["rows"] for row in grouped),
+            statuses=_by_count(counted.get("status", {})),
+            tags=_by_count(counted.get("tags", {})),
+            authors=_by_count(counted.get("author", {})),
+            sources=_by_count(counted.get("source", {})),
+            splits=_by_count(counted.get("split", {})),
+            flags=_by_count({row["kind"]: row["rows"] for row in flags}),
+        )
+
+    def keys(self, project_id: str) -> set[int]:
+        """`Example.key` of every row that is not in the bin."""
+        self._fill_keys()
+        with self._db.reading() as read:
+            found = read.columns(
+                "SELECT c.key FROM contents c WHERE c.id IN"
+                " (SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND status != 'deleted')",
+                [project_id],
+            )
+            return set(found["key"].tolist())
+
+    def _fill_keys(self) -> None:
+        """Compute the keys of rows that came with an older database."""
+        missing = self._db.rows("SELECT id, messages, answer FROM contents WHERE key = 0")
+        for row in missing:
+            turns = turns_from(json.loads(row["messages"]))
+            key = Example("", "", 1, "draft", turns, row["answer"]).key()
+            self._db.execute("UPDATE contents SET key = ? WHERE id = ?", [key, row["id"]])
 
     def stamp(self, project_id: str) -> str:
         """Changes with every row of the project that is added or changed; cheap to ask."""
         row = self._db.row(
-            "SELECT count(*) AS n, max(created_at) AS at FROM example_versions WHERE project_id = ?", [project_id]
+            "SELECT count(*) AS n, max(created_at) AS at, max(action_id) AS action FROM row_versions"
+            " WHERE project_id = ?",
+            [project_id],
         )
-        return f"{row['n']} {row['at']}" if row else ""
+        return f"{row['n']} {row['at']} {row['action']}" if row else ""
 
     def trained_on(self, run_id: str) -> list[Example]:
         """The exact versions a run trained on, in its order."""
         rows = self._db.rows(
-            f"SELECT {', '.join('e.' + c.strip() for c in _COLUMNS.split(','))} FROM run_examples r"
-            " JOIN example_versions e ON e.id = r.example_id AND e.version = r.version"
-            " WHERE r.run_id = ? ORDER BY e.id",
+            f"SELECT {_COLUMNS} FROM run_examples r JOIN row_versions v ON v.id = r.example_id"
+            " AND v.version = r.version JOIN contents c ON c.id = v.content_id WHERE r.run_id = ? ORDER BY v.n",
             [run_id],
         )
         return [_example(row) for row in rows]
 
     def count_new(self, project_id: str) -> int:
-        """Approved training rows that the latest finished run did not train on at their present version."""
-        row = self._db.row(
-            f"SELECT count(*) AS n FROM ({_CURRENT}) e WHERE status = 'approved' AND split = 'train' AND NOT EXISTS ("
-            " SELECT 1 FROM run_examples r WHERE r.example_id = e.id AND r.version = e.version AND r.run_id ="
+        """Approved training rows whose text the latest finished run did not train on."""
+        return self._db.number(
+            "SELECT count(*) FROM row_versions v WHERE v.is_current AND v.project_id = ? AND v.status = 'approved'"
+            " AND v.split = 'train' AND NOT v.aside AND NOT EXISTS (SELECT 1 FROM run_examples r"
+            " JOIN row_versions t ON t.id = r.example_id AND t.version = r.version"
+            " WHERE t.n = v.n AND t.content_id = v.content_id AND t.learn_answer = v.learn_answer AND r.run_id ="
             " (SELECT max(id) FROM runs WHERE project_id = ? AND status = 'finished'))",
             [project_id, project_id],
         )
-        return int(row["n"]) if row else 0
+
+    def _where(self, project_id: str, rows: RowFilter) -> tuple[str, list[Any]]:
+        """The condition on `row_versions v` that a filter stands for, and its values."""
+        clauses = ["v.is_current", "v.project_id = ?"]
+        values: list[Any] = [project_id]
+
+        def any_of(column: str, wanted: Sequence[Any]) -> None:
+            clauses.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+            values.extend(wanted)
+
+        if rows.statuses:
+            any_of("v.status", rows.statuses)
+        elif not rows.ids:
+            clauses.append("v.status != 'deleted'")
+        for tag in rows.tags:
+            clauses.append("contains(v.tags, ?)")
+            values.append(_json(tag))
+        if rows.authors:
+            any_of("v.author", rows.authors)
+        if rows.sources:
+            any_of("v.source", rows.sources)
+        if rows.splits:
+            any_of("CASE WHEN v.aside THEN 'aside' ELSE v.split END", rows.splits)
+        if rows.least_rating is not None:
+            clauses.append("v.rating >= ?")
+            values.append(rows.least_rating)
+        if rows.since is not None:
+            clauses.append("v.created_at >= ?")
+            values.append(as_stored(rows.since))
+        if rows.until is not None:
+            clauses.append("v.created_at < ?")
+            values.append(as_stored(rows.until))
+        if rows.ids:
+            any_of("v.n", [number_of(id_) for id_ in rows.ids])
+        if rows.flags:
+            kinds = [] if "any" in rows.flags else list(rows.flags)
+            among = f" AND f.kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+            # A content belongs to one row alone.
+            clauses.append(f"v.content_id IN (SELECT f.content_id FROM {_OPEN_FLAGS} f WHERE true{among})")
+            values += [project_id, *kinds]
+        if rows.text.strip():
+            condition, found = self._index.condition(rows.text)
+            clauses.append(condition)
+            values += found
+        return "WHERE " + " AND ".join(clauses), values
 
 
-def _filters(project_id: str, status: str | None, split: str | None, text: str) -> tuple[str, list[object]]:
-    clauses, parameters = ["true"], [project_id]
-    if status:
-        clauses.append("status = ?")
-        parameters.append(status)
-    if split:
-        clauses.append("split = ?")
-        parameters.append(split)
-    if text:
-        clauses.append(
-            "(contains(lower(array_to_string(json_extract_string(messages, '$[*].content'), ' ')), lower(?))"
-            " OR contains(lower(answer), lower(?)))"
-        )
-        parameters += [text, text]
-    return "WHERE " + " AND ".join(clauses), list(parameters)
+class FrozenRows:
+    """Rows as they were at one moment; made by `Examples.frozen` and good until that ends."""
+
+    def __init__(self, read: Reading, order: Mapping[str, Any]) -> None:
+        self._read = read
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order["n"])
+
+    def batches(self, batch: int = BATCH) -> Iterator[list[Example]]:
+        import pyarrow as pa
+
+        for start in range(0, len(self), batch):
+            some = self._read.rows(
+                f"SELECT {_COLUMNS} FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version"
+                " JOIN contents c ON c.id = b.content_id ORDER BY v.n",
+                batch=pa.table({name: column[start : start + batch] for name, column in self._order.items()}),
+            )
+            yield [_example(row) for row in some]
+
+
+_OPEN_FLAGS = "(SELECT * FROM flags WHERE project_id = ? AND key NOT IN (SELECT key FROM dismissed_flags))"
+
+
+def _filter(status: str | None, split: str | None, text: str) -> RowFilter:
+    # Filters by name come from callers in Python; the values are checked by nobody but the query.
+    statuses: Any = (status,) if status else ()
+    return RowFilter(text=text, statuses=statuses, splits=(split,) if split else ())
+
+
+def _by_count(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -6,17 +6,36 @@ import json
 from dataclasses import asdict
 
 from studio.records import Project, Shot
+from studio.rows import Rule, Shares
 from studio.store.database import Database, Row, as_stored, as_utc
 
 
 def _project(row: Row) -> Project:
-    shots = tuple(Shot(**shot) for shot in json.loads(row["shots"]))
-    return Project(**{**row, "shots": shots, "created_at": as_utc(row["created_at"])})
+    shares = json.loads(row["shares"])
+    parsed = {
+        "shots": tuple(Shot(**shot) for shot in json.loads(row["shots"])),
+        "rules": tuple(Rule(**rule) for rule in json.loads(row["rules"])),
+        "shares": Shares(**shares) if shares else None,
+        "created_at": as_utc(row["created_at"]),
+    }
+    return Project(**{**row, **parsed})
+
+
+_CHANGING = "name, system_prompt, guidelines, format, language, shots, rules, shares, goal"
 
 
 def _values(project: Project) -> list[object]:
-    shots = json.dumps([asdict(shot) for shot in project.shots], ensure_ascii=False)
-    return [project.name, project.system_prompt, project.guidelines, project.format, project.language, shots]
+    return [
+        project.name,
+        project.system_prompt,
+        project.guidelines,
+        project.format,
+        project.language,
+        json.dumps([asdict(shot) for shot in project.shots], ensure_ascii=False),
+        json.dumps([asdict(rule) for rule in project.rules], ensure_ascii=False),
+        json.dumps(asdict(project.shares) if project.shares else {}),
+        project.goal,
+    ]
 
 
 class Projects:
@@ -25,15 +44,13 @@ class Projects:
 
     def add(self, project: Project) -> None:
         self._db.execute(
-            "INSERT INTO projects (name, system_prompt, guidelines, format, language, shots, id, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO projects ({_CHANGING}, id, created_at) VALUES ({', '.join('?' * 11)})",
             [*_values(project), project.id, as_stored(project.created_at)],
         )
 
     def update(self, project: Project) -> None:
         self._db.execute(
-            "UPDATE projects SET name = ?, system_prompt = ?, guidelines = ?, format = ?, language = ?, shots = ?"
-            " WHERE id = ?",
+            f"UPDATE projects SET {_CHANGING.replace(',', ' = ?,')} = ? WHERE id = ?",
             [*_values(project), project.id],
         )
 
@@ -52,7 +69,7 @@ class Projects:
         """The project someone chatted in, saved a row of or trained most recently."""
         row = self._db.row(
             "SELECT p.* FROM projects p LEFT JOIN (SELECT project_id, max(id[3:]) AS at FROM ("
-            " SELECT project_id, id FROM conversations UNION ALL SELECT project_id, id FROM example_versions"
+            " SELECT project_id, id FROM conversations UNION ALL SELECT project_id, id FROM row_versions"
             " UNION ALL SELECT project_id, id FROM runs) GROUP BY project_id) used ON used.project_id = p.id"
             " ORDER BY coalesce(used.at, p.id[3:]) DESC LIMIT 1"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import adapters, dataset, training
+from studio import adapters, samples, training
 from studio.context import Studio
 from studio.ui import adapters_tab, chat_tab, examples_tab, model_tab, present, train_tab
 from studio.ui.loop_bar import LoopBar
@@ -88,8 +88,8 @@ def _wire_bar(desk: Desk, session: gr.State, loop: LoopBar, tabs: gr.Tabs, chat:
 
     @guarded
     def sample(at: Session) -> tuple[Any, ...]:
-        matching = [s for s in dataset.samples() if s.language == at.language]
-        project = dataset.try_sample(desk.studio, (matching or dataset.samples())[0].key)
+        matching = [s for s in samples.samples() if s.language == at.language]
+        project = samples.try_sample(desk.studio, (matching or samples.samples())[0].key)
         at = replace(at, project_id=project.id, conversation_id=None)
         return at, loop_value(desk, at), *chat_tab.show(desk, at)
 

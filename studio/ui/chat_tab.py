@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import adapters, conversation, corrections, dataset, projects
+from studio import adapters, conversation, corrections, dataset, projects, samples
 from studio.conversation import AskOptions
 from studio.errors import InvalidInput, StudioError
 from studio.records import Sampling, Shot
@@ -182,9 +182,9 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
                 new_name = gr.Textbox(label=t("app.chat.new_project"), max_lines=1, elem_id="new-project")
                 create = gr.Button(t("app.chat.create"), size="sm")
                 sample = gr.Dropdown(
-                    [(s.name, s.key) for s in dataset.samples()],
+                    [(s.name, s.key) for s in samples.samples()],
                     label=t("app.chat.sample"),
-                    value=dataset.samples()[-1].key,
+                    value=samples.samples()[-1].key,
                     elem_id="sample",
                 )
                 try_sample = gr.Button(t("app.chat.try_sample"), size="sm", elem_id="try-sample")
@@ -409,7 +409,7 @@ def _wire_choosing(
 
     @guarded
     def start_sample(at: Session, key: str) -> tuple[Any, ...]:
-        project = dataset.try_sample(desk.studio, key)
+        project = samples.try_sample(desk.studio, key)
         return go(replace(at, project_id=project.id, conversation_id=None))
 
     @guarded

@@ -182,7 +182,7 @@ def build(desk: Desk, session: gr.State) -> ExamplesTab:
 
     @guarded
     def change(request: gr.Request, example_id: str, prompt: str, text: str, *where: Any) -> tuple[Any, ...]:
-        example = dataset.edit(desk.studio, example_id, prompt, text, author_of(request))
+        example = dataset.edit(desk.studio, example_id, prompt=prompt, answer=text, author=author_of(request))
         gr.Success(say(where[0].language, "app.examples.saved"), duration=3)
         return (*table_of(*where), *opening(example, where[0].language))
 

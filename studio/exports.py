@@ -1,0 +1,131 @@
+"""Rows leave for other tools: what a filter shows, in any format. A file counts as verified once it was read again and
+compared with the rows it was made from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import __version__, projects
+from studio.context import Studio
+from studio.errors import Cancelled, InvalidInput
+from studio.formats import ENDINGS, FORMATS, Card, FormatName, Written, verify, write
+from studio.records import Example, Project
+from studio.rows import RowFilter
+
+APPROVED = RowFilter(statuses=("approved",))
+"""What leaves when nobody says otherwise: the curated rows."""
+APPROVED_AND_REJECTED = RowFilter(statuses=("approved", "rejected"))
+"""For KTO, where a rejected answer is what not to say."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and whether it reads back as it was."""
+
+    written: Written
+    differences: tuple[str, ...]
+    """Empty: verified."""
+
+    @property
+    def is_verified(self) -> bool:
+        return not self.differences
+
+
+def default_filter(format_: FormatName) -> RowFilter:
+    return APPROVED_AND_REJECTED if format_ == "trl-kto" else APPROVED
+
+
+def target(studio: Studio, project: Project, format_: FormatName) -> Path:
+    """Where an export goes when nobody says: a file of the workspace, or a folder for `hf`."""
+    name = "".join(c if c.isalnum() else "-" for c in project.name).strip("-").lower() or "rows"
+    return studio.workspace.exports / f"{name}-{format_}{ENDINGS[format_]}"
+
+
+def export(
+    studio: Studio,
+    project_id: str,
+    out: Path,
+    format_: FormatName,
+    rows: RowFilter | None = None,
+    *,
+    plain: bool = False,
+    license: str = "",
+    progress: Progress = lambda done, total: None,
+    cancelled: threading.Event | None = None,
+) -> Exported:
+    """Write the rows that fit, as they are at this moment, to `out`, whole or not at all; then read it and compare.
+
+    Args:
+        plain: without the column that carries ids, statuses and tags.
+        license: for `hf`, the Hub's identifier of the dataset's licence.
+        progress: called with rows done and rows in all; each is gone through twice.
+
+    Raises:
+        InvalidInput: no such format, no row fits, or `out` can't be written.
+        Cancelled: before the end; what `out` was before is still there.
+    """
+    if format_ not in FORMATS:
+        raise InvalidInput(f"There is no format {format_!r}.", f"There are: {', '.join(FORMATS)}.")
+    project = projects.get(studio, project_id)
+    with studio.store.examples.frozen(project_id, rows or default_filter(format_)) as frozen:
+        if not len(frozen):
+            raise InvalidInput(
+                "No row fits, so there is nothing to export.", "Approve some examples, or widen the filter."
+            )
+        follow = _Follow(2 * len(frozen), progress, cancelled or threading.Event())
+        return write_verified(
+            format_,
+            lambda: follow.through(example for batch in frozen.batches() for example in batch),
+            out,
+            plain=plain,
+            card=card(studio, project, license),
+        )
+
+
+def write_verified(
+    format_: FormatName,
+    examples: Callable[[], Iterable[Example]],
+    out: Path,
+    *,
+    plain: bool = False,
+    card: Card | None = None,
+) -> Exported:
+    """Write what `examples` gives, then compare the file with what it gives when it is asked again."""
+    written = write(format_, examples(), out, plain=plain, card=card)
+    return Exported(written, verify(written, examples()).differences)
+
+
+def card(studio: Studio, project: Project, license: str = "") -> Card:
+    """What a dataset card says of the project besides the figures of its rows."""
+    total = studio.store.examples.count(project.id)
+    alike = studio.store.flags.counts(project.id).get("near-duplicate")
+    return Card(
+        project.name,
+        (project.language,),
+        license or None,
+        alike / total if alike is not None and total else None,
+        "",
+        __version__,
+    )
+
+
+class _Follow:
+    """Counts the rows that go by, and stops them when asked to."""
+
+    def __init__(self, total: int, progress: Progress, cancelled: threading.Event) -> None:
+        self._done, self._total = 0, total
+        self._progress, self._cancelled = progress, cancelled
+
+    def through(self, examples: Iterable[Example]) -> Iterator[Example]:
+        for example in examples:
+            if self._cancelled.is_set():
+                raise Cancelled("The export was cancelled.", "Nothing was written.")
+            yield example
+            self._done += 1
+            if self._done % 100 == 0 or self._done == self._total:
+                self._progress(self._done, self._total)

@@ -1,0 +1,87 @@
+"""What scans found in the rows, and which findings an expert has dismissed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from studio.records import now
+from studio.rows import Flag
+from studio.store.database import Database, Row, as_stored
+from studio.store.examples import number_of
+
+
+def _flag(row: Row) -> Flag:
+    span = (row["span_from"], row["span_to"]) if row["span_from"] is not None else None
+    return Flag(row["example_id"], row["kind"], row["reason"], row["other_id"], span, row["field"])
+
+
+class Flags:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def replace(
+        self, project_id: str, flags: Sequence[Flag], *, kinds: Collection[str], example_ids: Sequence[str] | None
+    ) -> None:
+        """Write what a scan for `kinds` found, in place of what earlier ones did; of all rows, or of some."""
+        with self._db.transaction():
+            among = " AND example_id IN (SELECT unnest(?::VARCHAR[]))" if example_ids is not None else ""
+            self._db.execute(
+                f"DELETE FROM flags WHERE project_id = ? AND kind IN (SELECT unnest(?::VARCHAR[])){among}",
+                [project_id, sorted(kinds), *([list(example_ids)] if example_ids is not None else [])],
+            )
+            contents = self._content_ids([flag.example_id for flag in flags])
+            self._db.execute_many(
+                "INSERT INTO flags (project_id, example_id, content_id, kind, reason, other_id, field, span_from,"
+                " span_to, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    [
+                        project_id,
+                        flag.example_id,
+                        contents[flag.example_id],
+                        flag.kind,
+                        flag.reason,
+                        flag.other_id,
+                        flag.field,
+                        *(flag.span or (None, None)),
+                        flag.key,
+                    ]
+                    for flag in flags
+                    if flag.example_id in contents
+                ],
+            )
+
+    def _content_ids(self, example_ids: Sequence[str]) -> dict[str, int]:
+        rows = self._db.rows(
+            "SELECT id, content_id FROM row_versions WHERE is_current AND n IN (SELECT unnest(?::BIGINT[]))",
+            [[number_of(id_) for id_ in set(example_ids)]],
+        )
+        return {row["id"]: row["content_id"] for row in rows}
+
+    def of(self, project_id: str, example_ids: Sequence[str]) -> dict[str, list[Flag]]:
+        """Open flags by row: not dismissed, and found in the text the row has now."""
+        rows = self._db.rows(
+            "SELECT f.* FROM flags f JOIN row_versions v ON v.content_id = f.content_id AND v.is_current"
+            " WHERE f.project_id = ? AND f.example_id IN (SELECT unnest(?::VARCHAR[]))"
+            " AND f.key NOT IN (SELECT key FROM dismissed_flags) ORDER BY f.kind, f.key",
+            [project_id, list(example_ids)],
+        )
+        found: dict[str, list[Flag]] = {}
+        for row in rows:
+            found.setdefault(row["example_id"], []).append(_flag(row))
+        return found
+
+    def counts(self, project_id: str) -> dict[str, int]:
+        """Rows with an open flag, by its kind."""
+        rows = self._db.rows(
+            "SELECT f.kind, count(DISTINCT f.example_id) AS rows FROM flags f"
+            " JOIN row_versions v ON v.content_id = f.content_id AND v.is_current AND v.status != 'deleted'"
+            " WHERE f.project_id = ? AND f.key NOT IN (SELECT key FROM dismissed_flags) GROUP BY f.kind",
+            [project_id],
+        )
+        return {row["kind"]: row["rows"] for row in sorted(rows, key=lambda row: -row["rows"])}
+
+    def dismiss(self, key: str, author: str) -> None:
+        self._db.execute("INSERT INTO dismissed_flags VALUES (?, ?, ?)", [key, author, as_stored(now())])
+
+    def reopen(self, key: str) -> None:
+        self._db.execute("DELETE FROM dismissed_flags WHERE key = ?", [key])
