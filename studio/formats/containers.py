@@ -91,7 +91,7 @@ def raw_rows(path: Path) -> Iterator[tuple[int, Any]]:
         elif container == "parquet":
             yield from _parquet_rows(path)
         else:
-            with path.open("rb") as file:
+            with path.open("rb", buffering=_CHUNK) as file:
                 rows = {"json": list_rows, "jsonl": _line_rows, "csv": _csv_rows}[container]
                 yield from rows(file, path)
     except OSError as error:
