@@ -12,11 +12,23 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from studio import commands
+from studio import commands, data_commands
 from studio.errors import StudioError
+from studio.records import Status
+from studio.rows import RuleKind, Sort
 from studio.settings import Settings
+
+SHAPES = (
+    "messages", "sharegpt", "alpaca", "prompt-completion", "dpo", "preference", "kto", "openai-preference",
+)  # fmt: skip
+FORMATS = (
+    "alpaca", "sharegpt", "openai", "trl-messages", "trl-prompt-completion", "trl-dpo", "trl-kto", "csv", "parquet",
+    "hf",
+)  # fmt: skip
+"""As `studio.formats` has them; a test compares. Importing it here would make `--help` slow."""
+SORTS, RULES = get_args(Sort), get_args(RuleKind)
 
 Handler = Callable[[argparse.Namespace, Settings], None]
 
@@ -94,19 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--max-tokens", type=int, default=256)
     chat.add_argument("--seed", type=int)
 
-    import_ = add("import", commands.import_rows, "add the rows of a JSON or JSON Lines file")
-    import_.add_argument("file", type=Path)
-    import_.add_argument("--approve", action="store_true", help="rows arrive approved")
-
-    examples = group("examples", "examples")
-    listing = add("list", commands.examples_list, "list the examples", examples)
-    listing.add_argument("--status", choices=("draft", "approved", "rejected"))
-    listing.add_argument("--search", default="", metavar="TEXT")
-    add("show", commands.examples_show, "show one example", examples).add_argument("id")
-    for name, status in (("approve", "approved"), ("reject", "rejected")):
-        command = add(name, commands.examples_status, f"{name} examples", examples)
-        command.add_argument("id", nargs="+")
-        command.set_defaults(status=status)
+    _add_data_commands(add, group)
 
     train = add("train", commands.train, "train an adapter on the approved examples")
     train.add_argument("--method", choices=("qlora", "lora"))
@@ -127,3 +127,90 @@ def _parser() -> argparse.ArgumentParser:
     add("rollback", commands.adapters_rollback, "go back to what was live before", adapters)
     add("delete", commands.adapters_delete, "remove an adapter's files", adapters).add_argument("id")
     return parser
+
+
+def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Callable[[str, str], Any]) -> None:
+    import_ = add("import", data_commands.import_rows, "add the rows of a file, a folder or a Hub dataset")
+    import_.add_argument(
+        "file", help="JSON, JSON Lines, CSV, Parquet, a dataset folder, or hf:ID[@revision][/config][#split]"
+    )
+    import_.add_argument("--approve", action="store_true", help="rows arrive approved")
+    import_.add_argument("--shape", choices=tuple(SHAPES), help="how the rows are to be read (default: as they look)")
+    import_.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="a column called otherwise")
+    import_.add_argument("--preview", action="store_true", help="show how the first rows read, and import nothing")
+
+    export = add("export", data_commands.export, "write rows to a file for other tools, and verify it")
+    export.add_argument("out", type=Path)
+    export.add_argument("--format", required=True, choices=FORMATS)
+    _add_filter(export)
+    export.add_argument("--all", action="store_true", help="rows of every status (default: the approved ones)")
+    export.add_argument("--snapshot", metavar="NAME", help="the rows of a snapshot, as they were")
+    export.add_argument("--plain", action="store_true", help="without the column that carries ids, statuses and tags")
+    export.add_argument("--license", default="", help="for hf: the dataset's licence, as the Hub names it")
+    export.add_argument("--push", metavar="ID", help="for hf: push the folder to this dataset on the Hub")
+    export.add_argument("--public", action="store_true", help="with --push: visible to everyone")
+    export.add_argument("--message", default="", help="with --push: the commit's message")
+
+    examples = group("examples", "examples")
+    listing = add("list", data_commands.examples_list, "list the examples", examples)
+    _add_filter(listing)
+    listing.add_argument("--sort", choices=SORTS, default="oldest")
+    listing.add_argument("--limit", type=int, default=1_000_000)
+    add("show", data_commands.examples_show, "show one example", examples).add_argument("id")
+    for name, status in (("approve", "approved"), ("reject", "rejected"), ("draft", "draft"), ("delete", "deleted")):
+        command = add(name, data_commands.examples_status, f"{name} examples", examples)
+        command.add_argument("id", nargs="+")
+        command.set_defaults(status=status)
+    edit = add("edit", data_commands.examples_edit, "change an example: a new version of it", examples)
+    edit.add_argument("id")
+    edit.add_argument("--question")
+    edit.add_argument("--answer")
+    edit.add_argument("--note")
+    tag = add("tag", data_commands.examples_tag, "add and remove tags", examples)
+    tag.add_argument("id", nargs="+")
+    tag.add_argument("--add", action="append", default=[], metavar="TAG")
+    tag.add_argument("--remove", action="append", default=[], metavar="TAG")
+    add("history", data_commands.examples_history, "every version of an example", examples).add_argument("id")
+    restore = add("restore", data_commands.examples_restore, "bring an earlier version back", examples)
+    restore.add_argument("id")
+    restore.add_argument("version", type=int)
+
+    add("undo", data_commands.undo, "take back what was done last").add_argument(
+        "--action", help="another action's id (see: studio history)"
+    )
+    add("history", data_commands.history, "what was done to the rows").add_argument("--limit", type=int, default=50)
+
+    quality = group("quality", "what to look at")
+    scan = add("scan", data_commands.quality_scan, "look for defects in the rows", quality)
+    scan.add_argument("--with-model", action="store_true", help="load the model, to find rows that are too long")
+    rules = group("rules", "rules that every answer must keep to")
+    add("list", data_commands.rules_list, "list the rules", rules)
+    add_rule = add("add", data_commands.rules_add, "add a rule", rules)
+    add_rule.add_argument("kind", choices=RULES)
+    add_rule.add_argument("value", help="the text, number, pattern or JSON schema")
+    add_rule.add_argument("--message", default="", help="what to say where an answer breaks it")
+    add_rule.add_argument("--blocks", action="store_true", help="rows that break it can't be approved")
+    add("remove", data_commands.rules_remove, "remove a rule", rules).add_argument("id")
+
+    split = add("split", data_commands.split, "show or set how rows are held back for validation and test")
+    split.add_argument("--validation", type=float, metavar="SHARE", help="0 to 0.9")
+    split.add_argument("--test", type=float, metavar="SHARE", help="0 to 0.9")
+    split.add_argument("--seed", type=int, default=0)
+    split.add_argument("--none", action="store_true", help="train on every row")
+    snapshots = group("snapshots", "frozen sets of rows")
+    take = add("take", data_commands.snapshots_take, "freeze rows under a name", snapshots)
+    take.add_argument("name")
+    _add_filter(take)
+    add("list", data_commands.snapshots_list, "list the snapshots", snapshots)
+    diff = add("diff", data_commands.snapshots_diff, "what changed between two", snapshots)
+    diff.add_argument("one")
+    diff.add_argument("other")
+
+
+def _add_filter(command: argparse.ArgumentParser) -> None:
+    """Which rows; an option given twice means either, but for tags, where it means both."""
+    command.add_argument("--status", action="append", choices=get_args(Status))
+    command.add_argument("--search", default="", metavar="TEXT")
+    for name in ("tag", "split", "source", "by", "flag"):
+        command.add_argument(f"--{name}", action="append", metavar=name.upper())
+    command.add_argument("--rating", type=int, metavar="N", help="rated N or better")

@@ -6,63 +6,16 @@ Imports wait until a command needs them: `studio --help` must not load torch, an
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from studio.console import opened, print_value, progress_bar, project_of
 from studio.errors import InvalidInput, RunFailed
 from studio.settings import Settings
-
-
-def _print(options: argparse.Namespace, value: Any, text: str) -> None:
-    print(json.dumps(value, ensure_ascii=False, default=str) if options.json else text)
-
-
-@contextlib.contextmanager
-def _opened(settings: Settings, purpose: str, *, with_model: bool = False) -> Iterator[Any]:
-    """An open studio that is closed again, with the model loaded if asked for."""
-    from studio.context import open_studio
-
-    studio = open_studio(settings, purpose)
-    try:
-        if with_model:
-            studio.load_engine(_progress_bar())
-        yield studio
-    finally:
-        studio.close()
-
-
-def _project(studio: Any, options: argparse.Namespace) -> Any:
-    from studio import projects
-
-    return projects.by_name(studio, options.project)
-
-
-def _progress_bar() -> Callable[[str, int, int], None]:
-    """A line on standard error that shows stage and megabytes; a line per stage where that is not a terminal."""
-    seen: dict[str, float] = {}
-
-    def show(stage: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty():
-            if stage not in seen:
-                seen[stage] = 0
-                print(stage, file=sys.stderr)
-            return
-        moment = time.monotonic()
-        if stage in seen and moment - seen[stage] < 0.1 and done < total:
-            return
-        seen[stage] = moment
-        share = done / total if total else 0
-        bar = "█" * round(30 * share) + "░" * (30 - round(30 * share)) if total else ""
-        size = f" {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else ""
-        print(f"\r\033[K{stage} {bar}{size}", end="" if total and done < total else "\n", file=sys.stderr, flush=True)
-
-    return show
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> None:
@@ -103,7 +56,7 @@ def doctor(options: argparse.Namespace, settings: Settings) -> None:
         f"Model      {name}: {found or 'not fetched yet (studio models pull)'}",
         "Versions   " + ", ".join(f"{k} {v}" for k, v in versions().items()),
     ]
-    _print(options, value, "\n".join(lines))
+    print_value(options, value, "\n".join(lines))
 
 
 def models_list(options: argparse.Namespace, settings: Settings) -> None:
@@ -121,7 +74,7 @@ def models_list(options: argparse.Namespace, settings: Settings) -> None:
         f"{','.join(r['languages'][:4]):12} {r['licence']:14} {'fetched' if r['fetched'] else ''}"
         for r in rows
     )
-    _print(options, rows, text)
+    print_value(options, rows, text)
 
 
 def models_pull(options: argparse.Namespace, settings: Settings) -> None:
@@ -140,14 +93,14 @@ def models_pull(options: argparse.Namespace, settings: Settings) -> None:
             offline=settings.offline,
             hub_url=settings.hub_url,
             index_url=settings.index_url,
-            progress=_progress_bar(),
+            progress=progress_bar(),
             cancelled=lambda: False,
         )
-    _print(options, {"model": entry.key, "folder": str(folder)}, f"{entry.key} is in {folder}")
+    print_value(options, {"model": entry.key, "folder": str(folder)}, f"{entry.key} is in {folder}")
 
 
 def projects_list(options: argparse.Namespace, settings: Settings) -> None:
-    with _opened(settings, "projects list") as studio:
+    with opened(settings, "projects list") as studio:
         rows = [
             {
                 "id": p.id,
@@ -158,24 +111,24 @@ def projects_list(options: argparse.Namespace, settings: Settings) -> None:
             }
             for p in studio.store.projects.all()
         ]
-        _print(options, rows, "\n".join(f"{r['name']}  ({r['format']}, {r['examples']} examples)" for r in rows))
+        print_value(options, rows, "\n".join(f"{r['name']}  ({r['format']}, {r['examples']} examples)" for r in rows))
 
 
 def projects_create(options: argparse.Namespace, settings: Settings) -> None:
     from studio import projects
 
-    with _opened(settings, "projects create") as studio:
+    with opened(settings, "projects create") as studio:
         project = projects.create(studio, options.name, system_prompt=options.system, format=options.format)
-        _print(options, {"id": project.id, "name": project.name}, f"Project {project.name} is ready.")
+        print_value(options, {"id": project.id, "name": project.name}, f"Project {project.name} is ready.")
 
 
 def projects_sample(options: argparse.Namespace, settings: Settings) -> None:
     from studio import samples
 
-    with _opened(settings, "projects sample") as studio:
+    with opened(settings, "projects sample") as studio:
         project = samples.try_sample(studio, options.key)
         count = studio.store.examples.count(project.id)
-        _print(
+        print_value(
             options,
             {"id": project.id, "name": project.name, "examples": count},
             f"Project {project.name} has {count} examples. Train it with: studio train --project {project.name!r}",
@@ -191,8 +144,8 @@ def chat(options: argparse.Namespace, settings: Settings) -> None:
     if not options.prompt.strip():
         raise InvalidInput("There is nothing to ask.", "Give a question.")
     sampling = Sampling(options.temperature, max_tokens=options.max_tokens, seed=options.seed)
-    with _opened(settings, "chat", with_model=True) as studio:
-        project = _project(studio, options)
+    with opened(settings, "chat", with_model=True) as studio:
+        project = project_of(studio, options)
         adapter = (
             adapters.named(studio, project.id, options.adapter)
             if options.adapter
@@ -220,63 +173,7 @@ def chat(options: argparse.Namespace, settings: Settings) -> None:
         answer = "".join(pieces)
         tokens = studio.engine.render_text(answer).tokens if answer else 0
         value = {"answer": answer, "adapter": adapter.name if adapter else "base", "tokens": tokens}
-        _print(options, value, "")
-
-
-def import_rows(options: argparse.Namespace, settings: Settings) -> None:
-    from studio import dataset
-    from studio.errors import ImportRejected
-
-    with _opened(settings, "import") as studio:
-        project = _project(studio, options)
-        try:
-            report = dataset.import_file(studio, project.id, options.file, approve=options.approve)
-        except ImportRejected as error:
-            if options.json:
-                errors = [{"row": e.row, "reason": e.reason} for e in error.rows]
-                print(json.dumps({"added": 0, "skipped": 0, "errors": errors}, ensure_ascii=False))
-            raise
-        value = {"added": report.added, "skipped": report.skipped, "errors": []}
-        _print(options, value, f"{report.added} examples added, {report.skipped} were there already.")
-
-
-def _example_value(example: Any) -> dict[str, Any]:
-    from studio import dataset
-
-    return {
-        "id": example.id,
-        "status": example.status,
-        "split": example.split,
-        "version": example.version,
-        "source": example.source,
-        **dataset.as_messages(example),
-        "rejected": example.rejected,
-    }
-
-
-def examples_list(options: argparse.Namespace, settings: Settings) -> None:
-    with _opened(settings, "examples list") as studio:
-        found = studio.store.examples.find(_project(studio, options).id, status=options.status, text=options.search)
-        text = "\n".join(f"{e.id}  {e.status:9} {e.question[:50]!r} → {e.answer[:60]!r}" for e in found)
-        _print(options, [_example_value(e) for e in found], text)
-
-
-def examples_show(options: argparse.Namespace, settings: Settings) -> None:
-    from studio import dataset
-
-    with _opened(settings, "examples show") as studio:
-        value = _example_value(dataset.get(studio, options.id))
-        _print(options, value, json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def examples_status(options: argparse.Namespace, settings: Settings) -> None:
-    from studio import dataset
-
-    with _opened(settings, "examples") as studio:
-        found = [dataset.get(studio, id_) for id_ in options.id]
-        with studio.store.transaction():
-            changed = [dataset.set_status(studio, e.id, options.status) for e in found]
-        _print(options, [_example_value(e) for e in changed], f"{len(changed)} examples are now {options.status}.")
+        print_value(options, value, "")
 
 
 def train(options: argparse.Namespace, settings: Settings) -> None:
@@ -292,9 +189,9 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     if options.method:
         changes["method"] = options.method
     recipe = Recipe().with_settings(changes)
-    with _opened(settings, "train", with_model=True) as studio:
+    with opened(settings, "train", with_model=True) as studio:
         training.adopt_finished(studio)
-        project = _project(studio, options)
+        project = project_of(studio, options)
         run = training.start(studio, project.id, recipe)
         _follow(studio, run)
         run = training.get(studio, run.id)
@@ -324,7 +221,7 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
             if options.json:
                 print(json.dumps(value, ensure_ascii=False))
             raise RunFailed(run.error or f"The run is {run.status}.")
-        _print(options, value, _lesson(value))
+        print_value(options, value, _lesson(value))
 
 
 def _lesson(value: dict[str, Any]) -> str:
@@ -366,36 +263,36 @@ def _run_value(run: Any) -> dict[str, Any]:
 def runs_list(options: argparse.Namespace, settings: Settings) -> None:
     from studio import training
 
-    with _opened(settings, "runs list") as studio:
+    with opened(settings, "runs list") as studio:
         training.adopt_finished(studio)
-        runs = studio.store.runs.find(_project(studio, options).id)
+        runs = studio.store.runs.find(project_of(studio, options).id)
         text = "\n".join(f"{r.id}  {r.status:9} {r.rows} rows  {r.seconds or 0:.0f} s  {r.error}" for r in runs)
-        _print(options, [_run_value(r) for r in runs], text)
+        print_value(options, [_run_value(r) for r in runs], text)
 
 
 def runs_show(options: argparse.Namespace, settings: Settings) -> None:
     from studio import training
 
-    with _opened(settings, "runs show") as studio:
+    with opened(settings, "runs show") as studio:
         training.adopt_finished(studio)
         value = _run_value(training.get(studio, options.id))
-        _print(options, value, json.dumps(value, ensure_ascii=False, indent=2))
+        print_value(options, value, json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def runs_cancel(options: argparse.Namespace, settings: Settings) -> None:
     from studio import training
 
-    with _opened(settings, "runs cancel") as studio:
+    with opened(settings, "runs cancel") as studio:
         training.adopt_finished(studio)
         training.cancel(studio, options.id)
-        _print(options, {"run": options.id, "asked": True}, "The run was asked to stop.")
+        print_value(options, {"run": options.id, "asked": True}, "The run was asked to stop.")
 
 
 def ask_again(options: argparse.Namespace, settings: Settings) -> None:
     from studio import adapters, evaluation
 
-    with _opened(settings, "eval", with_model=True) as studio:
-        project = _project(studio, options)
+    with opened(settings, "eval", with_model=True) as studio:
+        project = project_of(studio, options)
         adapter = (
             adapters.named(studio, project.id, options.adapter)
             if options.adapter
@@ -410,14 +307,14 @@ def ask_again(options: argparse.Namespace, settings: Settings) -> None:
         ]
         value = {"adapter": adapter.id, "learned": score.learned, "total": score.total, "rows": rows}
         marks = "\n".join(f"{'✓' if r['right'] else '✗'} {r['prompt'][:60]}" for r in rows)
-        _print(options, value, f"{marks}\nlearned {score.learned} of {score.total} (base {score.base_learned})")
+        print_value(options, value, f"{marks}\nlearned {score.learned} of {score.total} (base {score.base_learned})")
 
 
 def adapters_list(options: argparse.Namespace, settings: Settings) -> None:
     from studio import adapters
 
-    with _opened(settings, "adapters list") as studio:
-        project = _project(studio, options)
+    with opened(settings, "adapters list") as studio:
+        project = project_of(studio, options)
         live = adapters.live(studio, project.id)
         rows = []
         for adapter in studio.store.adapters.all(project.id):
@@ -438,47 +335,47 @@ def adapters_list(options: argparse.Namespace, settings: Settings) -> None:
             f"learned {r['learned']} of {r['total']}"
             for r in rows
         )
-        _print(options, rows, text or "There are no adapters yet; the base answers.")
+        print_value(options, rows, text or "There are no adapters yet; the base answers.")
 
 
 def adapters_show(options: argparse.Namespace, settings: Settings) -> None:
     from studio import adapters
 
-    with _opened(settings, "adapters show") as studio:
-        adapter = adapters.named(studio, _project(studio, options).id, options.id)
+    with opened(settings, "adapters show") as studio:
+        adapter = adapters.named(studio, project_of(studio, options).id, options.id)
         if adapter is None:
             raise InvalidInput("The base model is no adapter.")
         score = adapters.score(studio, adapter.id)
         value = {**asdict(adapter), "score": asdict(score) if score else None}
-        _print(options, value, json.dumps(value, ensure_ascii=False, indent=2, default=str))
+        print_value(options, value, json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
 def adapters_activate(options: argparse.Namespace, settings: Settings) -> None:
     from studio import adapters
 
-    with _opened(settings, "adapters activate", with_model=True) as studio:
-        project = _project(studio, options)
+    with opened(settings, "adapters activate", with_model=True) as studio:
+        project = project_of(studio, options)
         adapter = adapters.named(studio, project.id, options.id)
         adapters.activate(studio, project.id, adapter.id if adapter else None)
         name = adapter.name if adapter else "base"
-        _print(options, {"live": adapter.id if adapter else None, "name": name}, f"{name} is live.")
+        print_value(options, {"live": adapter.id if adapter else None, "name": name}, f"{name} is live.")
 
 
 def adapters_rollback(options: argparse.Namespace, settings: Settings) -> None:
     from studio import adapters
 
-    with _opened(settings, "adapters rollback", with_model=True) as studio:
-        adapter = adapters.rollback(studio, _project(studio, options).id)
+    with opened(settings, "adapters rollback", with_model=True) as studio:
+        adapter = adapters.rollback(studio, project_of(studio, options).id)
         name = adapter.name if adapter else "base"
-        _print(options, {"live": adapter.id if adapter else None, "name": name}, f"{name} is live again.")
+        print_value(options, {"live": adapter.id if adapter else None, "name": name}, f"{name} is live again.")
 
 
 def adapters_delete(options: argparse.Namespace, settings: Settings) -> None:
     from studio import adapters
 
-    with _opened(settings, "adapters delete") as studio:
-        adapter = adapters.named(studio, _project(studio, options).id, options.id)
+    with opened(settings, "adapters delete") as studio:
+        adapter = adapters.named(studio, project_of(studio, options).id, options.id)
         if adapter is None:
             raise InvalidInput("The base model can't be deleted.")
         adapters.delete(studio, adapter.id)
-        _print(options, {"deleted": adapter.id}, f"{adapter.name} was deleted.")
+        print_value(options, {"deleted": adapter.id}, f"{adapter.name} was deleted.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -52,6 +53,7 @@ class Studio:
     _loading: threading.Lock = field(default_factory=threading.Lock)
     _model_path: Path | None = None
     _compute: Compute | None = None
+    _background: ThreadPoolExecutor | None = None
 
     @property
     def model_name(self) -> str:
@@ -162,8 +164,25 @@ class Studio:
             self.settings = settings
             raise
 
+    def later(self, work: Callable[[], object]) -> None:
+        """Do something small soon, off the way of whoever asked; one after the other. What is left at the end is not
+        done: it must be something that can be made up for."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("Something to be done later failed")
+
+        if not self.closing.is_set():
+            if self._background is None:
+                self._background = ThreadPoolExecutor(1, "later")
+            self._background.submit(run)
+
     def close(self) -> None:
         self.closing.set()
+        if self._background is not None:
+            self._background.shutdown(wait=True, cancel_futures=True)
         self.cancel_loading.set()
         self.store.close()
         self.workspace.unlock()

@@ -43,6 +43,8 @@ def _save(
     answer = text if verdict == "corrected" else message.text
     _check(message, before, verdict, answer, reason)
     project = projects.get(studio, conversation.get(studio, message.conversation_id).project_id)
+    if verdict != "rejected":
+        dataset.require_unblocked(project, answer)
     example = _example(studio, message, project.id, verdict, answer, before, author or studio.settings.author)
     correction = Correction(
         id=new_id("k"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
-from studio import projects
+from studio import projects, quality
 from studio.context import Studio
 from studio.errors import Conflict, ImportRejected, InvalidInput, NotFound, RowError
 from studio.records import Example, Format, Project, Status, Turn, new_id, now
@@ -91,6 +91,7 @@ def dismiss_flag(studio: Studio, key: str, author: str = "") -> None:
 def add(studio: Studio, project_id: str, prompt: str, answer: str, author: str = "") -> Example:
     """Type in a row by hand; it arrives approved."""
     _require_texts(prompt, answer)
+    require_unblocked(projects.get(studio, project_id), answer)
     example = Example(
         new_id("e"),
         projects.get(studio, project_id).id,
@@ -118,7 +119,17 @@ def add_rows(
     action = _action(studio, project_id, kind, detail, author)
     with studio.store.transaction():
         studio.store.examples.append([replace(example, action_id=action.id) for example in examples])
-        return _record(studio, action, len(examples))
+        recorded = _record(studio, action, len(examples))
+    quality.check_soon(studio, project_id, examples)
+    return recorded
+
+
+def require_unblocked(project: Project, answer: str) -> None:
+    """Raises:
+    InvalidInput: a rule keeps this answer from being approved.
+    """
+    if reason := quality.blocked(project, answer):
+        raise InvalidInput(f"This can't be approved: {reason}", "Change the answer, or the rule under Guidelines.")
 
 
 # Changing one row
@@ -166,6 +177,8 @@ def edit(
         )
         if new == old:
             raise InvalidInput("The example is unchanged.")
+        if new.status == "approved" and new.answer != old.answer:
+            require_unblocked(projects.get(studio, old.project_id), new.answer)
         return _append(studio, old, new, _kind_of(old, new), author)
 
 
@@ -224,6 +237,8 @@ def set_status(
     with studio.store.transaction():
         old = get(studio, example_id)
         _require_version(old, version)
+        if status == "approved":
+            require_unblocked(projects.get(studio, old.project_id), old.answer)
         return old if old.status == status else _append(studio, old, replace(old, status=status), kind, author)
 
 
@@ -243,7 +258,24 @@ def set_statuses(studio: Studio, project_id: str, rows: RowFilter, status: Statu
     Raises:
         InvalidInput: no such status, or no row changes.
     """
-    return _revise(studio, project_id, rows, {"status": status}, _status_kind(status), author)
+    kind, detail = _status_kind(status), ""
+    if status == "approved" and (fits := _unblocked(studio, project_id, rows)) is not None:
+        rows, blocked = fits
+        detail = f"{blocked} break a rule and stay as they are" if blocked else ""
+    return _revise(studio, project_id, rows, {"status": status}, kind, author, detail)
+
+
+def _unblocked(studio: Studio, project_id: str, rows: RowFilter) -> tuple[RowFilter, int] | None:
+    """Those of the rows that no rule keeps from being approved, and how many others there are; None without such a
+    rule."""
+    project = projects.get(studio, project_id)
+    if not any(rule.blocks for rule in project.rules):
+        return None
+    found = [e for batch in studio.store.examples.stream(project_id, rows) for e in batch]
+    ids = tuple(e.id for e in found if not quality.blocked(project, e.answer))
+    if not ids:
+        raise InvalidInput("A rule keeps every one of these from being approved.", "Look at them one by one.")
+    return RowFilter(ids=ids), len(found) - len(ids)
 
 
 def _status_kind(status: Status) -> ActionKind:
@@ -274,9 +306,15 @@ def tag(
 
 
 def _revise(
-    studio: Studio, project_id: str, rows: RowFilter, changes: Mapping[str, Any], kind: ActionKind, author: str
+    studio: Studio,
+    project_id: str,
+    rows: RowFilter,
+    changes: Mapping[str, Any],
+    kind: ActionKind,
+    author: str,
+    detail: str = "",
 ) -> Action:
-    action = _action(studio, project_id, kind, "", author)
+    action = _action(studio, project_id, kind, detail, author)
     with studio.store.transaction():
         changed = studio.store.examples.revise(project_id, rows, changes, action.id, action.author, action.created_at)
         return _record(studio, action, changed)

@@ -1,0 +1,431 @@
+"""The commands about rows: import, export, review, history, quality, split and snapshots. One use case each.
+
+Imports wait until a command needs them, as in `commands`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from studio.console import opened, print_value, progress_bar, project_of
+from studio.errors import InvalidInput, WorkError
+from studio.settings import Settings
+
+
+def _filter(options: argparse.Namespace, default: Any = None) -> Any:
+    """The filter the options name; `default` if they name none."""
+    from studio.rows import RowFilter
+
+    named = RowFilter(
+        text=getattr(options, "search", "") or "",
+        statuses=tuple(options.status or ()),
+        tags=tuple(options.tag or ()),
+        authors=tuple(options.by or ()),
+        sources=tuple(options.source or ()),
+        splits=tuple(options.split or ()),
+        flags=tuple(options.flag or ()),
+        least_rating=options.rating,
+    )
+    return named if named != RowFilter() or default is None else default
+
+
+def _counter(what: str) -> Callable[[int, int], None]:
+    show = progress_bar()
+    return lambda done, total: show(f"{what}: {100 * done // max(1, total)} %", 0, 0) if done == total else None
+
+
+# In and out
+
+
+def import_rows(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import imports
+    from studio.errors import ImportRejected
+    from studio.formats import Shape
+
+    mapping = dict(_pair(item) for item in options.map)
+    with opened(settings, "import") as studio:
+        project = project_of(studio, options)
+        files, source = _files(studio, options.file)
+        shape = None
+        if options.shape or mapping:
+            found = imports.preview(studio, files[0][1]).shape
+            name = options.shape or (found.name if found else None)
+            if name is None:
+                raise InvalidInput("The file's columns say nothing about their shape.", "Name one with --shape.")
+            shape = Shape(name, mapping)
+        if options.preview:
+            return _preview(options, imports.preview(studio, files[0][1], shape))
+        added = skipped = 0
+        try:
+            with studio.store.transaction():
+                for split, path in files:
+                    report = imports.import_file(
+                        studio, project.id, path, shape=shape, approve=options.approve, source=source, split=split
+                    )
+                    added, skipped = added + report.added, skipped + report.skipped
+        except ImportRejected as error:
+            if options.json:
+                errors = [{"row": e.row, "reason": e.reason} for e in error.rows]
+                print(json.dumps({"added": 0, "skipped": 0, "errors": errors}, ensure_ascii=False))
+            raise
+        value = {"added": added, "skipped": skipped, "errors": []}
+        return print_value(options, value, f"{added} examples added, {skipped} were there already.")
+
+
+def _pair(item: str) -> tuple[str, str]:
+    name, sign, column = item.partition("=")
+    if not sign or not name.strip() or not column.strip():
+        raise InvalidInput(f"--map {item} names no column.", "Write --map field=column.")
+    return name.strip(), column.strip()
+
+
+def _files(studio: Any, named: str) -> tuple[list[tuple[str | None, Path]], str]:
+    """The files to read with the side of the split each is for, and where they come from."""
+    from studio.hub.reference import is_dataset_reference, parse_dataset_reference
+
+    if not is_dataset_reference(named, studio.settings.hub_url):
+        return [(None, Path(named))], ""
+    from studio.hub.dataset import fetch
+    from studio.hub.repo import Hub
+
+    reference = parse_dataset_reference(named, studio.settings.hub_url)
+    fetched = fetch(
+        reference.id,
+        studio.workspace.hub,
+        Hub.of(studio.settings),
+        config=reference.config,
+        split=reference.split,
+        revision=reference.revision,
+        progress=progress_bar(),
+    )
+    return list(fetched.files), fetched.source
+
+
+def _preview(options: argparse.Namespace, preview: Any) -> None:
+    rows = [
+        {"row": number, "error": row}
+        if isinstance(row, str)
+        else {"row": number, "messages": [turn.as_message() for turn in row.turns], "rejected": row.rejected}
+        for number, row in preview.rows
+    ]
+    value = {
+        "container": preview.container,
+        "shape": preview.shape.name if preview.shape else None,
+        "is_sure": preview.is_sure,
+        "columns": list(preview.columns),
+        "rows": rows,
+    }
+    lines = [f"{preview.container}, shape {value['shape']}, columns: {', '.join(preview.columns)}"]
+    lines += [f"{row['row']:4}  {row.get('error') or row['messages'][-1]['content'][:80]!r}" for row in rows]
+    print_value(options, value, "\n".join(lines))
+
+
+def export(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import exports
+    from studio.rows import RowFilter
+
+    with opened(settings, "export") as studio:
+        project = project_of(studio, options)
+        if options.snapshot:
+            from studio import snapshots
+
+            made = snapshots.export(studio, project.id, options.snapshot, options.out, options.format, options.plain)
+        else:
+            rows = _filter(options, RowFilter() if options.all else exports.default_filter(options.format))
+            made = exports.export(
+                studio,
+                project.id,
+                options.out,
+                options.format,
+                rows,
+                plain=options.plain,
+                license=options.license,
+                progress=_counter("Exporting and reading again"),
+            )
+        value = _exported_value(made)
+        if options.push and made.is_verified:
+            value |= _push(studio, made.written, options)
+    text = f"{made.written.examples} examples in {made.written.path}"
+    text += ", read again and equal: verified." if made.is_verified else "."
+    text += "".join(f"\nleft out: {n} ({reason})" for reason, n in made.written.skipped.items())
+    text += f"\npushed to {value['url']}" if "url" in value else ""
+    print_value(options, value, text)
+    if not made.is_verified:
+        raise WorkError(
+            f"The file doesn't read back as it was written: {made.differences[0]}", "Report this, with the row."
+        )
+
+
+def _exported_value(made: Any) -> dict[str, Any]:
+    written = made.written
+    return {
+        "format": written.format,
+        "path": str(written.path),
+        "rows": written.rows,
+        "examples": written.examples,
+        "skipped": dict(written.skipped),
+        "notes": dict(written.notes),
+        "verified": made.is_verified,
+        "differences": list(made.differences),
+        "sha256": written.sha256,
+        "files": [str(path) for path in written.files],
+    }
+
+
+def _push(studio: Any, written: Any, options: argparse.Namespace) -> dict[str, Any]:
+    from studio.hub.push import push
+    from studio.hub.repo import Hub
+
+    if written.format != "hf":
+        raise InvalidInput("Only a dataset folder is pushed.", "Use --format hf.")
+    message = options.message or f"{written.examples} examples"
+    pushed = push(
+        written.path,
+        options.push,
+        Hub.of(studio.settings),
+        private=not options.public,
+        message=message,
+        progress=progress_bar(),
+    )
+    return {"url": pushed.url, "revision": pushed.revision}
+
+
+# Review
+
+
+def _example_value(example: Any) -> dict[str, Any]:
+    from studio import dataset
+
+    return {
+        "id": example.id,
+        "status": example.status,
+        "split": "aside" if example.aside else example.split,
+        "version": example.version,
+        "source": example.source,
+        "tags": list(example.tags),
+        "rating": example.rating,
+        "note": example.note,
+        **dataset.as_messages(example),
+        "rejected": example.rejected,
+    }
+
+
+def examples_list(options: argparse.Namespace, settings: Settings) -> None:
+    from studio.rows import RowFilter
+
+    with opened(settings, "examples list") as studio:
+        rows = _filter(options, RowFilter())
+        found = studio.store.examples.page(project_of(studio, options).id, rows, options.sort, options.limit)
+        text = "\n".join(f"{e.id}  {e.status:9} {e.question[:50]!r} → {e.answer[:60]!r}" for e in found)
+        print_value(options, [_example_value(e) for e in found], text)
+
+
+def examples_show(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+
+    with opened(settings, "examples show") as studio:
+        value = _example_value(dataset.get(studio, options.id))
+        print_value(options, value, json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def examples_status(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+
+    with opened(settings, "examples") as studio:
+        found = [dataset.get(studio, id_) for id_ in options.id]
+        with studio.store.transaction():
+            changed = [dataset.set_status(studio, e.id, options.status) for e in found]
+        print_value(options, [_example_value(e) for e in changed], f"{len(changed)} examples are now {options.status}.")
+
+
+def examples_edit(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+
+    with opened(settings, "examples edit") as studio:
+        changed = dataset.edit(studio, options.id, prompt=options.question, answer=options.answer, note=options.note)
+        print_value(options, _example_value(changed), f"Saved as version {changed.version}.")
+
+
+def examples_tag(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+    from studio.rows import RowFilter
+
+    with opened(settings, "examples tag") as studio:
+        rows = RowFilter(ids=tuple(options.id))
+        action = dataset.tag(studio, project_of(studio, options).id, rows, options.add, options.remove)
+        print_value(options, {"changed": action.rows}, f"{action.rows} examples changed.")
+
+
+def examples_history(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+
+    with opened(settings, "examples history") as studio:
+        dataset.get(studio, options.id)
+        value = [
+            {
+                "version": version.version,
+                "kind": action.kind if action else "created",
+                "author": action.author if action else version.author,
+                "at": version.created_at.isoformat(),
+                "detail": action.detail if action else "",
+                "status": version.status,
+                "tags": list(version.tags),
+                **dataset.as_messages(version),
+            }
+            for version, action in dataset.timeline(studio, options.id)
+        ]
+        text = "\n".join(f"{v['version']:3}  {v['at'][:19]}  {v['author']:12} {v['kind']} {v['detail']}" for v in value)
+        print_value(options, value, text)
+
+
+def examples_restore(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+
+    with opened(settings, "examples restore") as studio:
+        changed = dataset.restore(studio, options.id, options.version)
+        print_value(options, _example_value(changed), f"Version {options.version} is back, as {changed.version}.")
+
+
+def undo(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+
+    with opened(settings, "undo") as studio:
+        action = dataset.undo(studio, project_of(studio, options).id, action_id=options.action)
+        print_value(options, _action_value(action), f"Undone: {action.detail} ({action.rows} examples).")
+
+
+def history(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import dataset
+
+    with opened(settings, "history") as studio:
+        found = dataset.history(studio, project_of(studio, options).id, options.limit)
+        text = "\n".join(
+            f"{a.id}  {a.created_at:%Y-%m-%d %H:%M:%S}  {a.author:12} {a.kind:10} {a.rows:6}  {a.detail}" for a in found
+        )
+        print_value(options, [_action_value(a) for a in found], text)
+
+
+def _action_value(action: Any) -> dict[str, Any]:
+    return {
+        "id": action.id,
+        "kind": action.kind,
+        "rows": action.rows,
+        "author": action.author,
+        "detail": action.detail,
+        "undoes": action.undoes,
+        "at": action.created_at.isoformat(),
+    }
+
+
+# Quality
+
+
+def quality_scan(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import quality
+
+    with opened(settings, "quality scan", with_model=options.with_model) as studio:
+        shown: set[int] = set()
+
+        def show(share: float, what: str) -> None:
+            if (tenth := int(10 * share)) not in shown:
+                shown.add(tenth)
+                print(f"{10 * tenth:3} %  {what}", file=sys.stderr)
+
+        found = quality.scan_project(studio, project_of(studio, options).id, show)
+        value = {"rows": found.rows, "flags": found.flags, "by_kind": found.by_kind}
+        text = "\n".join(f"{n:6}  {kind}" for kind, n in found.by_kind.items()) or "Nothing to look at."
+        print_value(options, value, text)
+
+
+def rules_list(options: argparse.Namespace, settings: Settings) -> None:
+    with opened(settings, "rules list") as studio:
+        found = project_of(studio, options).rules
+        text = "\n".join(f"{r.id}  {r.kind:17} {'blocks ' if r.blocks else '':7}{r.value[:60]!r}" for r in found)
+        print_value(options, [dict(vars(r)) for r in found], text)
+
+
+def rules_add(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import quality
+
+    with opened(settings, "rules add") as studio:
+        project = project_of(studio, options)
+        rule = quality.add_rule(studio, project.id, options.kind, options.value, options.message, options.blocks)
+        breaking = quality.recheck_rules(studio, project.id)
+        print_value(
+            options, {**vars(rule), "breaking": breaking}, f"Rule {rule.id} is kept; {breaking} examples break a rule."
+        )
+
+
+def rules_remove(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import quality
+
+    with opened(settings, "rules remove") as studio:
+        project = project_of(studio, options)
+        quality.remove_rule(studio, project.id, options.id)
+        quality.recheck_rules(studio, project.id)
+        print_value(options, {"removed": options.id}, f"Rule {options.id} is gone.")
+
+
+# Split and snapshots
+
+
+def split(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import splits
+    from studio.rows import Shares
+
+    with opened(settings, "split") as studio:
+        project = project_of(studio, options)
+        if options.validation is not None or options.test is not None:
+            shares = Shares(options.validation or 0.0, options.test or 0.0, options.seed)
+            splits.deal(studio, project.id, shares)
+        elif options.none:
+            splits.deal(studio, project.id, None)
+        summary = splits.summary(studio, project.id)
+        value = {"counts": dict(summary.counts), "aside": summary.aside, "rule": summary.rule}
+        text = "\n".join([*(f"{n:6}  {side}" for side, n in summary.counts.items()), summary.rule])
+        print_value(options, value, text)
+
+
+def snapshots_take(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import exports, snapshots
+
+    with opened(settings, "snapshots take") as studio:
+        rows = _filter(options, exports.APPROVED)
+        taken = snapshots.take(studio, project_of(studio, options).id, options.name, rows)
+        print_value(options, _snapshot_value(taken), f"{taken.name}: {taken.rows} examples, {taken.sha256[:12]}")
+
+
+def snapshots_list(options: argparse.Namespace, settings: Settings) -> None:
+    with opened(settings, "snapshots list") as studio:
+        found = studio.store.snapshots.of_project(project_of(studio, options).id)
+        text = "\n".join(f"{s.id}  {s.created_at:%Y-%m-%d %H:%M}  {s.rows:6}  {s.name}  {s.sha256[:12]}" for s in found)
+        print_value(options, [_snapshot_value(s) for s in found], text)
+
+
+def snapshots_diff(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import snapshots
+
+    with opened(settings, "snapshots diff") as studio:
+        project = project_of(studio, options)
+        one, other = (snapshots.named(studio, project.id, name) for name in (options.one, options.other))
+        found = snapshots.diff(studio, one, other)
+        value = {"added": list(found.added), "removed": list(found.removed), "changed": list(found.changed)}
+        text = f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed"
+        print_value(options, value, text)
+
+
+def _snapshot_value(snapshot: Any) -> dict[str, Any]:
+    return {
+        "id": snapshot.id,
+        "name": snapshot.name,
+        "sha256": snapshot.sha256,
+        "rows": snapshot.rows,
+        "by_split": dict(snapshot.by_split),
+        "author": snapshot.author,
+        "at": snapshot.created_at.isoformat(),
+    }

@@ -1,0 +1,150 @@
+"""What an expert should look at: scans of a project's rows, the project's rules, and what every save is checked for.
+
+Nothing is dropped or changed. A finding is a flag with its reason, open until the row's text changes or someone says
+that it is fine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from studio import preflight, projects, rules
+from studio.context import Studio
+from studio.detectors.scan import check_one, scan
+from studio.errors import Cancelled, InvalidInput
+from studio.records import Example, Project, new_id
+from studio.rows import FLAG_KINDS, Flag, RowFilter, Rule, RuleKind
+
+AT_ONCE = 200
+"""Rows that are looked at one by one after a save; more of them wait for a scan."""
+SCANNED = 200_000
+"""Most rows a scan holds in memory."""
+KINDS_OF_SCAN = tuple(kind for kind in FLAG_KINDS if kind != "leak")
+"""What a scan finds; leaks are found where rows are dealt to the sides of the split."""
+_OF_ONE_ROW = ("empty", "too-long", "truncated", "language", "pii", "secret", "control-token", "rule")
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a scan looked at and found."""
+
+    rows: int
+    flags: int
+    by_kind: dict[str, int]
+    """Rows with an open flag, by its kind."""
+
+
+def scan_project(
+    studio: Studio,
+    project_id: str,
+    progress: Progress = lambda share, what: None,
+    cancelled: threading.Event | None = None,
+) -> Scanned:
+    """Look at every draft and approved row, and put what is found in place of what the last scan found.
+
+    Raises:
+        InvalidInput: there are too many rows to compare with each other.
+        Cancelled: before the end; the flags stay as they were.
+    """
+    project = projects.get(studio, project_id)
+    stop = cancelled or threading.Event()
+    looked_at = RowFilter(statuses=("draft", "approved"))
+    total = studio.store.examples.count(project_id, looked_at)
+    if total > SCANNED:
+        raise InvalidInput(f"A scan looks at no more than {SCANNED:,} rows; there are {total:,}.", "Split the project.")
+    examples = [e for batch in studio.store.examples.stream(project_id, looked_at) for e in batch]
+    flags = scan(
+        examples,
+        language=project.language,
+        context_tokens=studio.engine.context_length if studio.is_ready else None,
+        count_tokens=(lambda example: preflight.token_view(studio, example).tokens) if studio.is_ready else None,
+        embed=embed,
+        progress=lambda share, what: progress(0.95 * share, what),
+        cancelled=stop.is_set,
+    )
+    for example in examples:
+        flags += rules.as_flags(project.rules, example)
+    if stop.is_set():
+        raise Cancelled("The scan was stopped.", "The flags stay as they were.")
+    studio.store.flags.replace(project_id, flags, kinds=KINDS_OF_SCAN, example_ids=None)
+    progress(1.0, "done")
+    return Scanned(len(examples), len(flags), studio.store.flags.counts(project_id))
+
+
+# On every save
+
+
+def check_soon(studio: Studio, project_id: str, examples: Sequence[Example]) -> None:
+    """Look at rows that were just saved, a moment later: a save never waits for it."""
+    if len(examples) > AT_ONCE:
+        return
+    ids = [example.id for example in examples]
+    studio.later(lambda: _check(studio, project_id, ids))
+
+
+def _check(studio: Studio, project_id: str, example_ids: Sequence[str]) -> None:
+    with studio.store.transaction():
+        # Whoever saved holds this lock until the rows are there.
+        pass
+    project = projects.get(studio, project_id)
+    flags: list[Flag] = []
+    for example in studio.store.examples.get_many(example_ids):
+        if studio.closing.is_set():
+            return
+        flags += [f for f in check_one(example, language=project.language) if f.kind in _OF_ONE_ROW]
+        flags += rules.as_flags(project.rules, example)
+    studio.store.flags.replace(project_id, flags, kinds=_OF_ONE_ROW, example_ids=example_ids)
+
+
+# Rules
+
+
+def add_rule(
+    studio: Studio, project_id: str, kind: RuleKind, value: str, message: str = "", blocks: bool = False
+) -> Rule:
+    """Add a rule that every answer must keep to; the rows are looked at again soon.
+
+    Raises:
+        InvalidInput: it can't be used; the error says why.
+    """
+    rule = rules.validate(Rule(new_id("q"), kind, value.strip(), message.strip(), blocks))
+    with studio.store.transaction():
+        project = projects.get(studio, project_id)
+        projects.update(studio, project_id, rules=(*project.rules, rule))
+    studio.later(lambda: recheck_rules(studio, project_id))
+    return rule
+
+
+def remove_rule(studio: Studio, project_id: str, rule_id: str) -> None:
+    """Raises:
+    InvalidInput: no such rule.
+    """
+    with studio.store.transaction():
+        project = projects.get(studio, project_id)
+        kept = tuple(rule for rule in project.rules if rule.id != rule_id)
+        if len(kept) == len(project.rules):
+            raise InvalidInput("There is no such rule any more.", "Reload the page.")
+        projects.update(studio, project_id, rules=kept)
+    studio.later(lambda: recheck_rules(studio, project_id))
+
+
+def recheck_rules(studio: Studio, project_id: str) -> int:
+    """Hold every row against the rules again; returns how many break one."""
+    project = projects.get(studio, project_id)
+    flags: list[Flag] = []
+    for batch in studio.store.examples.stream(project_id, RowFilter()):
+        for example in batch:
+            flags += rules.as_flags(project.rules, example)
+    studio.store.flags.replace(project_id, flags, kinds=("rule",), example_ids=None)
+    return len({flag.example_id for flag in flags})
+
+
+def blocked(project: Project, answer: str) -> str:
+    """Why an answer can't be approved: what the first blocking rule that it breaks says; empty if nothing stands in
+    the way."""
+    found = rules.broken([rule for rule in project.rules if rule.blocks], answer)
+    return found[0].message if found else ""
