@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from studio.records import Example, Turn
+from studio.rows import Flag
 
 EACH = 20
 ROWS = 500
@@ -73,6 +74,25 @@ class Planted:
     language: str
     rows: list[Example] = field(default_factory=list)
     defects: dict[str, dict[str, str | None]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    cases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of each row made from a topic, what is asked of which thing."""
+
+    def is_right(self, flag: Flag, kind: str) -> bool:
+        """Whether a flag of this kind points at a planted row; one of a pair must lead to a row of the same case."""
+        planted = self.defects[kind]
+        if kind not in ("near-duplicate", "contradiction"):
+            return flag.example_id in planted
+        if flag.other_id is None or not {flag.example_id, flag.other_id} & planted.keys():
+            return False
+        if kind == "near-duplicate":
+            return flag.other_id == planted.get(flag.example_id) or flag.example_id == planted.get(flag.other_id)
+        return self.cases[flag.example_id] == self.cases[flag.other_id]
+
+    def about(self, case: Case, question: str, answer: str, kind: str = "", other: str | None = None) -> str:
+        """Add a row made from a topic."""
+        name = self.add(question, answer, kind, other)
+        self.cases[name] = (case.topic.questions, case.thing)
+        return name
 
     def add(self, question: str, answer: str, kind: str = "", other: str | None = None) -> str:
         name = f"row{len(self.rows):04d}"
@@ -105,7 +125,7 @@ def make(material: Material, seed: int) -> Planted:
     _truncated(made, material, defective[EACH : 2 * EACH], rng)
     _too_long(made, material, defective[2 * EACH : 3 * EACH], cases, rng)
     for case, foreign in zip(defective[3 * EACH :], rng.sample(material.foreign, EACH), strict=True):
-        made.add(case.question(rng.randrange(3)), foreign, "language")
+        made.about(case, case.question(rng.randrange(3)), foreign, "language")
     return _shuffled(made, rng)
 
 
@@ -122,12 +142,12 @@ def _in_order(made: Planted, material: Material, cases: list[Case], rng: random.
         if len(made.rows) >= wanted:
             break
         wording = rng.randrange(3)
-        name = made.add(case.question(wording), _stop(case.answer(rng.randrange(2)), rng))
+        name = made.about(case, case.question(wording), _stop(case.answer(rng.randrange(2)), rng))
         found.append((case, wording, name))
     # The same question in other words with the same fact in other words: neither duplicate nor contradiction.
     again = [(case, wording + step) for step in (1, 2) for case, wording, _ in found]
     for case, wording in again[: wanted - len(made.rows)]:
-        made.add(case.question(wording), _stop(case.answer(rng.randrange(2)), rng))
+        made.about(case, case.question(wording), _stop(case.answer(rng.randrange(2)), rng))
     return found
 
 
@@ -152,7 +172,7 @@ def _edited(text: str, edits: tuple[Edit, ...], rng: random.Random) -> str:
 
 
 def _near_duplicates(made: Planted, material: Material, of: list[tuple[Case, int, str]], rng: random.Random) -> None:
-    for _, _, name in of:
+    for case, _, name in of:
         row = _by_id(made, name)
         answer = row.answer
         if rng.random() < 0.4:
@@ -160,7 +180,7 @@ def _near_duplicates(made: Planted, material: Material, of: list[tuple[Case, int
         elif rng.random() < 0.4:
             at = rng.randrange(3, len(answer) - 3)
             answer = answer[:at] + answer[at + 1 :] if answer[at].isalpha() else answer
-        made.add(_edited(row.question, material.edits, rng), answer, "near-duplicate", name)
+        made.about(case, _edited(row.question, material.edits, rng), answer, "near-duplicate", name)
 
 
 def _contradictions(made: Planted, material: Material, of: list[tuple[Case, int, str]], rng: random.Random) -> None:
@@ -170,8 +190,8 @@ def _contradictions(made: Planted, material: Material, of: list[tuple[Case, int,
         if number < EACH * 7 // 10:
             question = _edited(case.question(wording), material.edits, rng)
         else:
-            question = case.question(wording + 1)
-        made.add(question, case.answer(rng.randrange(2), fact), "contradiction", name)
+            question = case.question(wording + 2)
+        made.about(case, question, case.answer(rng.randrange(2), fact), "contradiction", name)
 
 
 def _personal(made: Planted, material: Material, cases: list[Case], rng: random.Random) -> None:
@@ -182,7 +202,7 @@ def _personal(made: Planted, material: Material, cases: list[Case], rng: random.
             question += material.space + sentence
         else:
             answer += material.space + sentence
-        made.add(question, answer, "pii")
+        made.about(case, question, answer, "pii")
 
 
 def _truncated(made: Planted, material: Material, cases: list[Case], rng: random.Random) -> None:
@@ -197,7 +217,7 @@ def _truncated(made: Planted, material: Material, cases: list[Case], rng: random
             answer += "\n\n1. " + case.question(0).rstrip("?") + ".\n2. " + case.thing + ".\n3."
         else:
             answer = _cut(answer, rng)
-        made.add(case.question(rng.randrange(3)), answer, "truncated")
+        made.about(case, case.question(rng.randrange(3)), answer, "truncated")
 
 
 def _cut(answer: str, rng: random.Random) -> str:
@@ -226,9 +246,9 @@ def _too_long(made: Planted, material: Material, cases: list[Case], every: list[
     for number, case in enumerate(cases):
         long = rng.choice(material.openers) + "".join(_pasted(material, every, rng, rng.uniform(1.05, 3)))
         if number % 2:
-            made.add(f"{case.question(0)}{material.space}{long}", case.answer(0), "too-long")
+            made.about(case, f"{case.question(0)}{material.space}{long}", case.answer(0), "too-long")
         else:
-            made.add(case.question(0), f"{case.answer(0)}{material.space}{long.rstrip()}".rstrip(), "too-long")
+            made.about(case, case.question(0), f"{case.answer(0)}{material.space}{long.rstrip()}".rstrip(), "too-long")
 
 
 def _shuffled(made: Planted, rng: random.Random) -> Planted:
