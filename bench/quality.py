@@ -1,4 +1,4 @@
-"""`python -m bench.quality [SEED ...]`: plant defects, scan, and print recall and precision of each kind."""
+"""`python -m bench.quality [FIRST LAST]`: plant defects by each seed, scan, print recall and precision of each kind."""
 
 from __future__ import annotations
 
@@ -65,19 +65,35 @@ def table(every: Sequence[tuple[str, list[Figures]]]) -> str:
     return "\n".join(lines)
 
 
+def pooled(runs: Sequence[list[Figures]]) -> list[Figures]:
+    """The figures of several sets added up."""
+    return [
+        Figures(same[0].kind, *(sum(getattr(f, name) for f in same) for name in ("planted", "found", "flags", "right")))
+        for same in zip(*runs, strict=True)
+    ]
+
+
 def main(arguments: Sequence[str]) -> int:
+    first, last = (int(a) for a in arguments) if arguments else (0, 9)
     every = []
-    for seed in [int(a) for a in arguments] or [0, 101]:
-        for language, material in MATERIALS.items():
-            made = make(material, seed)
-            for with_encoder in (True, False):
-                start = time.perf_counter()
-                flags = scanned(made, with_encoder=with_encoder)
-                name = f"{language}, seed {seed}{'' if with_encoder else ', no encoder'}"
-                every.append((f"{name}, {time.perf_counter() - start:.1f} s", figures(made, flags)))
-    print("Recall / precision of 20 planted rows among 500:\n")
+    for language, material in MATERIALS.items():
+        for with_encoder in (True, False):
+            start = time.perf_counter()
+            made = [make(material, seed) for seed in range(first, last + 1)]
+            runs = [figures(m, scanned(m, with_encoder=with_encoder)) for m in made]
+            seconds = (time.perf_counter() - start) / len(made)
+            name = f"{language}, {'encoder' if with_encoder else 'no encoder'}"
+            every.append((f"{name}, {seconds:.1f} s each", pooled(runs)))
+            every.append((f"{name}, the worst of them", [_worst(same) for same in zip(*runs, strict=True)]))
+    print(f"Recall / precision, seeds {first} to {last}: 500 rows each, 20 planted of each kind\n")
     print(table(every))
     return 0
+
+
+def _worst(same: Sequence[Figures]) -> Figures:
+    """The lowest recall and the lowest precision of several sets, as one row of hundredths."""
+    recall, precision = (round(100 * min(getattr(f, name) for f in same)) for name in ("recall", "precision"))
+    return Figures(same[0].kind, 100, recall, 100, precision)
 
 
 if __name__ == "__main__":

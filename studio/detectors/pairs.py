@@ -99,12 +99,12 @@ def _may_be_alike(one: frozenset[int], other: frozenset[int], similarity: float)
 
 
 def judged(
-    example: Example, neighbours: Sequence[Example], lexicon: Lexicon, similarities: Sequence[float] = ()
+    example: Example, neighbours: Sequence[Example], lexicon: Lexicon, similarities: Sequence[float]
 ) -> list[Flag]:
     """Flags of one row beside others, for the moment of saving."""
-    flags, sims = [], list(similarities) or [0.0] * len(neighbours)
-    for other, similarity in zip(neighbours, sims, strict=True):
-        verdict = judge(_side(other), _side(example), lexicon, similarity) if other.id != example.id else None
+    flags = []
+    for other, similarity in zip(neighbours, similarities, strict=True):
+        verdict = judge(_side(other), _side(example), lexicon, similarity)
         if verdict:
             flags.append(Flag(example.id, verdict.kind, verdict.reason, other.id))
     return flags

@@ -77,18 +77,25 @@ def check_one(
     language: str = "en",
     context_tokens: int | None = None,
     count_tokens: CountTokens | None = None,
+    similarities: Sequence[float] = (),
 ) -> list[Flag]:
     """The flags of one row as it is saved: what it shows by itself, and beside `neighbours` (rows with a like question,
-    as the search finds them). A few milliseconds."""
+    as the search finds them). A few milliseconds.
+
+    Args:
+        similarities: the cosine of each neighbour's prompt with this row's, where they are known.
+    """
     flags = _alone(example, language, frozenset({language}), None)
     if context_tokens is not None and count_tokens is not None:
         flags += _kept(too_long(example, count_tokens(example), context_tokens))
-    others = [row for row in neighbours if row.id != example.id]
+    known = list(similarities) or [0.0] * len(neighbours)
+    beside = [(row, alike) for row, alike in zip(neighbours, known, strict=True) if row.id != example.id]
+    others = [row for row, _ in beside]
     same, distinct = pairs.duplicates([*others, example])
     flags += [flag for flag in same if flag.example_id == example.id]
     if others and any(row.id == example.id for row in distinct):
         lexicon = Lexicon.of(f"{prompt_of(row)}\n{row.answer}" for row in [*others, example])
-        flags += pairs.judged(example, others, lexicon)
+        flags += pairs.judged(example, others, lexicon, [alike for _, alike in beside])
     return flags
 
 

@@ -60,3 +60,11 @@ def test_one_row_on_save() -> None:
     ]
     assert check_one(before, [before]) == []
     assert [f.kind for f in check_one(before, context_tokens=3, count_tokens=lambda e: 9)] == ["too-long"]
+
+
+def test_one_row_beside_a_paraphrase() -> None:
+    before = row("What is the weight of the kayak?", "The kayak weighs 15 kg.", "old")
+    changed = row("How heavy is the kayak when packed?", "The kayak weighs 12 kg.", "new")
+    assert check_one(changed, [before]) == []
+    (flag,) = check_one(changed, [before], similarities=[0.8])
+    assert (flag.kind, flag.other_id) == ("contradiction", "old")
