@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from studio import preflight, projects, rules
 from studio.context import Studio
+from studio.detectors.encoder import embed
 from studio.detectors.scan import check_one, scan
 from studio.errors import Cancelled, InvalidInput
 from studio.records import Example, Project, new_id
