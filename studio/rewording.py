@@ -177,6 +177,7 @@ _ASKED = {
     **dict.fromkeys(("where", "どこ", "何処"), "place"),
     **dict.fromkeys(("who", "誰"), "person"),
     **dict.fromkeys(("why", "なぜ", "何故"), "reason"),
+    **dict.fromkeys(("何", "なに"), "thing"),
     **dict.fromkeys(("いくら", "幾ら", "料金", "値段"), "price"),
 }
 

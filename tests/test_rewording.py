@@ -47,6 +47,7 @@ def test_english_rewordings_are_judged(question: str, text: str, expected: str |
         ("利用者登録をしたいです。", "利用者登録をしてください。", "answer"),
         ("駐車場は無料ですか。", "駐車場は無料ではないですか。", "fixed"),
         ("本は3冊借りられますか。", "本は5冊借りられますか。", "fixed"),
+        ("登録には何が必要ですか。", "登録には必要ですか。", "fixed"),
         ("駐車場はありますか。", "駐车场 parking ok", "language"),
         ("会議室を借りたいです。", "会議室のコーヒーはありますか。", "meaning"),
     ],
