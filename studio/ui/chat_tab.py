@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import adapters, conversation, corrections, dataset, projects, samples
+from studio import adapters, conversation, corrections, projects, samples
 from studio.conversation import AskOptions
 from studio.errors import InvalidInput, StudioError
 from studio.records import Sampling, Shot
