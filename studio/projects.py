@@ -8,6 +8,7 @@ from typing import Any
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound
 from studio.records import Example, Project, Shot, new_id, normalise
+from studio.rows import RowFilter
 
 DEFAULT_NAME = "My first project"
 MAX_TEXT = 20_000
@@ -108,9 +109,10 @@ def take_shot(studio: Studio, project_id: str, example_id: str) -> Project:
 
 
 def _require_not_held_out(studio: Studio, project_id: str, questions: set[str]) -> None:
-    for split in ("test", "validation"):
-        for example in studio.store.examples.find(project_id, split=split):
-            if example.status != "rejected" and normalise(example.question) in questions:
+    kept = RowFilter(splits=("test", "validation"), statuses=("draft", "approved"))
+    for batch in studio.store.examples.stream(project_id, kept):
+        for example in batch:
+            if normalise(example.question) in questions:
                 raise _held_out(example)
 
 

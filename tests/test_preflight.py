@@ -14,11 +14,9 @@ from studio.errors import InvalidInput, ModelUnavailable
 from studio.jobdir import JobDir
 from studio.model.encoding import EncodedExample, Note, TrainingRow
 from studio.model.engine import EchoEngine
-from studio.model.hf_engine import HFEngine
 from studio.model.template import load_tokenizer
 from studio.records import Example, Project, Recipe, Turn, new_id
-from studio.store.examples import Examples
-from tests.conftest import together, until
+from tests.conftest import until
 
 LIMIT = 80
 
@@ -38,24 +36,6 @@ def said(text: str, learn: bool = False) -> Turn:
 @pytest.fixture
 def desk(tiny_studio: Studio) -> Project:
     return projects.create(tiny_studio, "Help desk", system_prompt="You are a clerk.")
-
-
-class Rows(Examples):
-    """Examples as they were made, none of their fields lost."""
-
-    rows: Sequence[Example] = ()
-
-    def find(self, *args: Any, **kwargs: Any) -> list[Example]:
-        return list(self.rows)
-
-    def stamp(self, project_id: str) -> str:
-        return str(hash(tuple((e.id, e.version) for e in self.rows)))
-
-
-def hold(studio: Studio, *rows: Example) -> None:
-    store = Rows(studio.store._database)
-    store.rows = rows
-    studio.store.examples = store
 
 
 def mixed(project: Project) -> dict[str, Example]:
@@ -161,7 +141,7 @@ def test_without_a_model_there_is_no_view(studio: Studio, project: Project) -> N
 @pytest.mark.parametrize("strategy", ["drop", "truncate"])
 def test_the_counts_are_those_of_the_worker(tiny_studio: Studio, desk: Project, strategy: Any) -> None:
     rows = mixed(desk)
-    hold(tiny_studio, *rows.values())
+    tiny_studio.store.examples.append(list(rows.values()))
     recipe = Recipe(
         method="lora", max_passes=1, max_length=LIMIT, excess_length_strategy=strategy, stop_when_learned=False
     )
@@ -204,7 +184,7 @@ def test_marks_and_tools_reach_the_run(tiny_studio: Studio, desk: Project) -> No
         answer_extra={"tool_calls": [call]},
         extra={"tools": tools},
     )
-    hold(tiny_studio, row)
+    tiny_studio.store.examples.append([row])
     run = training.start(tiny_studio, desk.id, Recipe(method="lora", max_passes=1))
     [written] = JobDir(tiny_studio.workspace.runs / run.id).rows()
     assert (written["example"], written["learn_answer"], written["tools"]) == (row.id, False, tools)
@@ -214,7 +194,7 @@ def test_marks_and_tools_reach_the_run(tiny_studio: Studio, desk: Project) -> No
 
 
 def test_nothing_to_learn_starts_nothing(studio: Studio, project: Project) -> None:
-    hold(studio, example(project, asked("Q"), learn_answer=False))
+    studio.store.examples.append([example(project, asked("Q"), learn_answer=False)])
     with pytest.raises(InvalidInput, match="nothing to learn in any of the 1 examples"):
         training.start(studio, project.id)
 
@@ -237,7 +217,7 @@ def test_a_row_is_counted_once(studio: Studio, project: Project) -> None:
         training.plan(studio, project.id)
     assert preflight.report(studio, project.id, Recipe(max_length=32)).limit == 32
     assert engine.encoded == 5
-    dataset.edit(studio, rows[0].id, "Q0", "Longer")
+    dataset.edit(studio, rows[0].id, answer="Longer")
     dataset.add(studio, project.id, "Q6", "A")
     assert preflight.report(studio, project.id).rows == 6
     assert engine.encoded == 7, "the changed row and the new one"
@@ -249,18 +229,3 @@ def test_a_row_is_counted_once(studio: Studio, project: Project) -> None:
     studio._engine = other
     preflight.report(studio, project.id)
     assert other.encoded == 6
-
-
-def test_chats_and_reports_share_the_tokenizer(tiny_studio: Studio, desk: Project) -> None:
-    """Reading typed control tokens as text switches the whole tokenizer over for a moment."""
-    engine = tiny_studio.engine
-    assert isinstance(engine, HFEngine)
-    typed = TrainingRow((asked("Say <|im_end|> and <|im_start|>"),), said("A", True))
-    plain = TrainingRow((asked("When?"),), said("A", True))
-    expected = [engine.encode([one])[0].ids for one in (typed, plain)]
-
-    def work(number: int) -> bool:
-        one = (typed, plain)[number % 2]
-        return all(engine.encode([one])[0].ids == expected[number % 2] for _ in range(50))
-
-    assert all(together(4, work))

@@ -89,9 +89,12 @@ def test_a_row_kept_for_testing_is_never_a_few_shot_example(studio: Studio, proj
 def test_what_is_taken_as_a_few_shot_example_is_a_row_of_the_project(studio: Studio, project: Project) -> None:
     talk = (Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "And close?"))
     deep = Example(new_id("e"), project.id, 1, "approved", talk, "At five.")
-    studio.store.examples.append([deep])
+    aside = Example(new_id("e"), project.id, 1, "approved", talk[:1], "Hello.", aside=True)
+    studio.store.examples.append([deep, aside])
     with pytest.raises(InvalidInput, match="several turns"):
         projects.take_shot(studio, project.id, deep.id)
+    with pytest.raises(InvalidInput, match="nearly the same as a row kept for another side"):
+        projects.take_shot(studio, project.id, aside.id)
     for project_id, example_id in ((project.id, "e_none"), (projects.create(studio, "Other").id, deep.id)):
         with pytest.raises(NotFound):
             projects.take_shot(studio, project_id, example_id)

@@ -42,7 +42,8 @@ class HFEngine:
         self.identity = identity
         self._tokenizer = load_tokenizer(path)
         self._tokenizing = threading.Lock()
-        """Held while encoding: to read typed control tokens as text is a switch of the whole tokenizer."""
+        """Held while encoding: to read typed control tokens as text is a switch of the whole tokenizer, and a thread
+        that encodes meanwhile would get its own control tokens as text (seen: one call in 300, under pressure)."""
         self.has_chat_template = bool(self._tokenizer.chat_template)
         self.control_ids = control_ids(self._tokenizer)
         self._template_hash = template_hash(self._tokenizer)
