@@ -147,12 +147,14 @@ def edit(
     tags: Sequence[str] | None = None,
     rating: int | EllipsisType | None = ...,
     note: str | None = None,
+    status: Status | None = None,
     author: str = "",
 ) -> Example:
     """Change a row: a new version of it. What is not given stays.
 
     Args:
         version: the version that was looked at.
+        status: for "save and approve", which is one action and one undo.
         prompt: the last question alone; `messages` all turns before the answer.
         rating: 1 to 5, or None to take it away.
 
@@ -174,6 +176,7 @@ def edit(
             tags=old.tags if tags is None else _checked_tags(tags),
             rating=old.rating if rating is ... else _checked_rating(rating),
             note=old.note if note is None else _checked_note(note),
+            status=old.status if status is None else status,
         )
         if new == old:
             raise InvalidInput("The example is unchanged.")

@@ -115,7 +115,7 @@ def _wire_tabs(
     model: model_tab.ModelTab,
 ) -> None:
     """A tab reads the store when it is opened."""
-    data.tab.select(lambda at, shown: data_tab.show(desk, at, shown), [session, data.rows], data.view, **QUIET)
+    data.tab.select(lambda at: data_tab.show(desk, at), [session], data.view, **QUIET)
     train.tab.select(lambda *a: train_tab.show(desk, *a), [session, *train.recipe], train.view, **QUIET)
     lessons.tab.select(lambda at: adapters_tab.show(desk, at), [session], lessons.view, **QUIET)
     model.tab.select(lambda at: model_tab.show(desk, at), [session], model.view, **QUIET)

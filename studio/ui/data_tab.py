@@ -7,9 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui import data_add, rows_gestures, rows_view
+from studio.rows import RowFilter
+from studio.ui import data_add, data_rows
 from studio.ui.rows_table import RowsTable
-from studio.ui.session import QUIET, Desk, Session, author_of, guarded
+from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
 
 
@@ -17,6 +18,8 @@ from studio.ui.words import t
 class DataTab:
     tab: gr.Tab
     rows: RowsTable
+    shown: gr.State
+    """The filter of the table (`RowFilter`): what "what is shown" means to the other parts."""
     add: data_add.AddPart
 
     @property
@@ -25,12 +28,9 @@ class DataTab:
         return [self.rows, self.add.format]
 
 
-def show(desk: Desk, at: Session, shown: dict[str, Any] | None = None) -> tuple[Any, ...]:
-    """The rows as they are now, in the view the page had, in the order of `DataTab.view`."""
-    shown = shown or {}
-    opened = (shown.get("open") or {}).get("id")
-    value = rows_view.value(desk, at, shown.get("view") or {}, opened)
-    return value, data_add.format_of(desk, at)
+def show(desk: Desk, at: Session) -> tuple[Any, ...]:
+    """The rows as they are now, in the order of `DataTab.view`; the page asks for its own filter by itself."""
+    return data_rows.page_value(desk.studio, at.project_id), data_add.format_of(desk, at)
 
 
 def build(desk: Desk, session: gr.State) -> DataTab:
@@ -41,14 +41,10 @@ def build(desk: Desk, session: gr.State) -> DataTab:
     ):
         with gr.Tab(t("app.data.rows"), id="rows"):
             rows = RowsTable(elem_id="rows")
+        shown = gr.State(RowFilter())
         add = data_add.build(desk, session)
-    made = DataTab(tab, rows, add)
-
-    @guarded
-    def act(request: gr.Request, event: gr.EventData, at: Session) -> dict[str, Any]:
-        return rows_gestures.act(desk, at, author_of(request), event._data)
-
-    rows.listen("act", act, [session], rows)
+    made = DataTab(tab, rows, shown, add)
+    data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session):
-        event.success(lambda at, shown: show(desk, at, shown), [session, rows], made.view, **QUIET)
+        event.success(lambda at: show(desk, at), [session], made.view, **QUIET)
     return made

@@ -59,7 +59,7 @@ def application(studio: Studio) -> fastapi.FastAPI:
         enable_monitoring=False,
         blocked_paths=[str(studio.workspace.root)],
         theme=theme.theme(),
-        css_paths=[theme.css_path()],
+        css_paths=theme.css_paths(),
         i18n=words.gr_i18n(),
     )
     return mounted

@@ -123,6 +123,6 @@ def theme() -> gr.themes.Base:
     )
 
 
-def css_path() -> Path:
-    """The stylesheet; pass it to `mount_gradio_app(css_paths=[...])`."""
-    return assets.FOLDER / "studio.css"
+def css_paths() -> list[Path]:
+    """The stylesheets; pass them to `mount_gradio_app(css_paths=...)`."""
+    return [assets.FOLDER / name for name in ("studio.css", "rows.css")]

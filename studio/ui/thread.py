@@ -66,7 +66,7 @@ class ThreadValue(TypedDict, total=False):
 class Thread(ScriptedHTML):
     """A chat thread whose every answer can be accepted, corrected in place, rejected or asked again."""
 
-    scripts = ("diff.js", "editor.js", "message.js", "thread.js")
+    scripts = ("diff.js", "drafts.js", "editor.js", "message.js", "thread.js")
     css_class = "st-thread"
     word_prefix = "app.thread."
     gestures = ("accept", "correct", "reject", "retry", "page", "edit", "undo", "suggest")

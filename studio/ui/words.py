@@ -7,9 +7,10 @@ from functools import cache
 import gradio as gr
 from gradio.i18n import I18nData
 
-from studio.ui import words_data
+from studio.ui import words_data, words_rows
 
 EN: dict[str, str] = {
+    **words_rows.EN,
     "app.thread.label": "Conversation",
     "app.thread.you": "You",
     "app.thread.answer": "Answer",
@@ -295,6 +296,7 @@ EN: dict[str, str] = {
 }
 
 JA: dict[str, str] = {
+    **words_rows.JA,
     "app.thread.label": "会話",
     "app.thread.you": "あなた",
     "app.thread.answer": "回答",

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import copy
 import itertools
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import fastapi
 import gradio as gr
 import uvicorn
 
-from studio.ui import markdown, theme, words
+from studio.ui import markdown, words
 from studio.ui.loop_bar import LoopBar
 from studio.ui.results import DiffView, ResultList
 from studio.ui.shell import PanelToggles
 from studio.ui.thread import Thread
+from tests.ui.serving import serve_blocks
 
 CANARY = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
 EMPTY = {
@@ -352,28 +351,7 @@ def build(fake: Fake) -> gr.Blocks:
 
 def serve(fake: Fake, port: int = 0) -> tuple[uvicorn.Server, str]:
     """Serve the page in a thread; port 0 means any free one."""
-    if not port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-    app = gr.mount_gradio_app(
-        fastapi.FastAPI(),
-        build(fake).queue(),
-        path="/",
-        run_history=False,
-        footer_links=["settings"],
-        theme=theme.theme(),
-        css_paths=[theme.css_path()],
-        css="#scenes { position: absolute; left: -9999px; }",
-        i18n=words.gr_i18n(),
-    )
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
-    )
-    threading.Thread(target=server.run, daemon=True).start()
-    while not server.started:
-        time.sleep(0.05)
-    return server, f"http://127.0.0.1:{port}/"
+    return serve_blocks(build(fake), port)
 
 
 if __name__ == "__main__":

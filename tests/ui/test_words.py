@@ -7,6 +7,7 @@ import re
 import pytest
 
 from studio.ui import assets, words
+from studio.ui.rows_table import RowsTable
 
 
 def test_both_languages_have_the_same_keys() -> None:
@@ -27,10 +28,11 @@ def test_every_word_a_script_names_exists() -> None:
         "app.results.": ("results.js", "diff.js"),
         "app.diff.": ("diff_view.js", "diff.js"),
         "app.shell.": ("shell.js",),
+        "app.rows.": RowsTable.scripts,
     }
     for prefix, names in scripts.items():
         known = words.for_component(prefix)["en"]
-        for key in re.findall(r'\bword\("([\w ]+)"', assets.script(*names)):
+        for key in re.findall(r'\bword\("([\w. ]+)"', assets.script(*names)):
             assert key in known, f"{prefix}{key}"
 
 

@@ -1,0 +1,266 @@
+"""The table of rows in a real browser, over a real store: triage, editing, conflicts, filters, bulk changes, safety."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from studio import dataset
+from studio.records import Example
+from studio.rows import RowFilter
+from tests.conftest import until
+from tests.ui.demo_rows import CANARY, Demo
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]]:
+    demo = Demo(tmp_path_factory.mktemp("rows") / "workspace")
+    server, url = demo.serve()
+    yield demo, url
+    server.should_exit = True
+    demo.studio.close()
+
+
+@dataclass
+class Shown:
+    page: Page
+    demo: Demo
+    project_id: str
+    ids: list[str]
+
+    def row(self, id_: str) -> Any:
+        return self.page.locator(f'tr[data-id="{id_}"]')
+
+    def stored(self, id_: str) -> Example:
+        return dataset.get(self.demo.studio, id_)
+
+    def selects(self, id_: str) -> None:
+        expect(self.row(id_)).to_have_attribute("aria-selected", "true")
+
+
+Open = Callable[..., Shown]
+
+
+@pytest.fixture
+def open_rows(browser: Browser, site: tuple[Demo, str]) -> Iterator[Open]:
+    demo, url = site
+    demo.pause_s = 0
+    contexts: list[Any] = []
+    errors: list[str] = []
+
+    def open_(count: int = 60, **options: Any) -> Shown:
+        project, ids = demo.project(count)
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, "locale": "en-US", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{url}?project={project.id}")
+        page.locator(".st-grid tbody tr").first.wait_for()
+        return Shown(page, demo, project.id, ids[::-1])
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+@pytest.fixture
+def shown(open_rows: Open) -> Shown:
+    return open_rows()
+
+
+def test_keys_judge_and_go_on(shown: Shown) -> None:
+    first, second, third = shown.ids[:3]
+    shown.selects(first)
+    shown.page.keyboard.press("a")
+    shown.selects(second)
+    expect(shown.row(first).locator(".st-status")).to_contain_text("approved")
+    shown.page.keyboard.press("x")
+    shown.selects(third)
+    expect(shown.row(second).locator(".st-status")).to_contain_text("rejected")
+    until(lambda: [shown.stored(i).status for i in (first, second)] == ["approved", "rejected"])
+    shown.page.keyboard.press("z")
+    shown.selects(second)
+    expect(shown.row(second).locator(".st-status")).to_contain_text("draft")
+    shown.page.keyboard.press("s")
+    shown.selects(third)
+    shown.page.keyboard.press("k")
+    shown.selects(second)
+
+
+def test_a_row_shows_its_new_state_only_when_it_is_saved(shown: Shown) -> None:
+    shown.demo.pause_s = 0.4
+    shown.page.keyboard.press("a")
+    expect(shown.row(shown.ids[0]).locator(".st-status")).to_contain_text("saving")
+    shown.selects(shown.ids[1])
+    expect(shown.row(shown.ids[0]).locator(".st-status")).to_contain_text("approved")
+
+
+def test_a_row_that_another_person_changed_is_not_judged_unseen(shown: Shown) -> None:
+    first = shown.ids[0]
+    dataset.edit(shown.demo.studio, first, answer="Call nobody.", author="Ben")
+    shown.page.keyboard.press("a")
+    expect(shown.row(first).locator(".st-row-problem")).to_contain_text("Ben changed this example meanwhile")
+    expect(shown.row(first)).to_contain_text("Call nobody.")
+    assert shown.stored(first).status == "draft"
+
+
+def test_an_edit_is_compared_saved_and_goes_on(shown: Shown) -> None:
+    first, second = shown.ids[:2]
+    shown.page.keyboard.press("e")
+    area = shown.page.get_by_role("textbox", name="Answer", exact=True)
+    expect(area).to_be_focused()
+    area.fill("Then bring an ID and a letter.")
+    expect(shown.page.locator(".st-changes ins").first).to_contain_text("and a letter")
+    area.press("Control+Enter")
+    shown.selects(second)
+    row = shown.stored(first)
+    assert (row.answer, row.status, row.version) == ("Then bring an ID and a letter.", "approved", 2)
+
+
+def test_half_typed_text_survives_escape_and_a_reload(shown: Shown) -> None:
+    shown.page.keyboard.press("e")
+    area = shown.page.get_by_role("textbox", name="Answer", exact=True)
+    area.fill("Half a tho")
+    area.press("Escape")
+    expect(shown.row(shown.ids[0])).to_contain_text("half typed")
+    shown.page.keyboard.press("e")
+    expect(area).to_have_value("Half a tho")
+    shown.page.reload()
+    expect(area).to_have_value("Half a tho")
+    assert shown.stored(shown.ids[0]).version == 1
+
+
+@pytest.mark.parametrize("choice", ["Keep mine", "Take theirs"])
+def test_two_people_at_one_row_see_both_texts(shown: Shown, choice: str) -> None:
+    first = shown.ids[0]
+    shown.page.keyboard.press("e")
+    area = shown.page.get_by_role("textbox", name="Answer", exact=True)
+    area.fill("My answer.")
+    dataset.edit(shown.demo.studio, first, answer="Their answer.", author="Ben")
+    area.press("Control+Enter")
+    clash = shown.page.locator(".st-clash")
+    expect(clash).to_contain_text("Ben changed this example while you were writing.")
+    expect(clash.locator(".st-side-text").nth(0)).to_contain_text("My")
+    expect(clash.locator(".st-side-text").nth(1)).to_contain_text("Their")
+    clash.get_by_role("button", name=choice).click()
+    expect(clash).to_have_count(0)
+    wanted = "My answer." if choice == "Keep mine" else "Their answer."
+    until(lambda: shown.stored(first).answer == wanted)
+
+
+def test_letters_are_letters_while_typing_and_composing(shown: Shown) -> None:
+    shown.page.keyboard.press("/")
+    expect(shown.page.locator(".st-rows-search")).to_be_focused()
+    shown.page.keyboard.type("axez")
+    shown.page.locator(".st-rows-search").press("Escape")
+    shown.page.evaluate(
+        "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'a', isComposing: true, bubbles: true }))"
+    )
+    shown.page.wait_for_timeout(300)
+    assert all(shown.stored(i).version == 1 for i in shown.ids)
+
+
+def test_search_finds_english_and_japanese(shown: Shown) -> None:
+    search = shown.page.locator(".st-rows-search")
+    for text, found in (("reading room", "Can I eat in the reading room?"), ("再発行", "カードをなくしました")):
+        search.fill(text)
+        expect(shown.page.locator(".st-chosen")).to_contain_text(text)
+        expect(shown.page.locator(".st-grid .st-q").first).to_contain_text(found)
+        expect(shown.page.locator(".st-grid .st-q").filter(has_not_text=found)).to_have_count(0)
+
+
+def test_a_menu_filters_and_chips_take_the_filter_away(shown: Shown) -> None:
+    shown.page.locator('[data-menu="statuses"]').click()
+    shown.page.locator(".st-item").filter(has_text="approved").click()
+    expect(shown.page.locator(".st-count-text")).to_have_text("1–20 of 20")
+    shown.page.keyboard.press("Escape")
+    shown.page.get_by_role("button", name="Remove filter: approved").click()
+    expect(shown.page.locator(".st-count-text")).to_have_text("1–25 of 60")
+
+
+def test_a_bulk_change_of_all_that_match_is_undone_at_once(shown: Shown) -> None:
+    shown.page.locator('thead input[type="checkbox"]').click()
+    shown.page.get_by_role("button", name="Select all 60 that match").click()
+    shown.page.locator(".st-bulk").get_by_role("button", name="Reject").click()
+    expect(shown.page.locator(".st-said")).to_contain_text("60 rejected.")
+    count = dataset.count(shown.demo.studio, shown.project_id, RowFilter(statuses=("rejected",)))
+    assert count == 60
+    shown.page.locator(".st-said").get_by_role("button", name="Undo").click()
+    until(lambda: not dataset.count(shown.demo.studio, shown.project_id, RowFilter(statuses=("rejected",))))
+
+
+def test_drafts_are_triaged_to_the_last_one_over_pages(shown: Shown) -> None:
+    shown.page.locator('[data-menu="statuses"]').click()
+    shown.page.locator(".st-item").filter(has_text="draft").click()
+    shown.page.keyboard.press("Escape")
+    expect(shown.page.locator(".st-count-text")).to_have_text("1–25 of 40")
+    for _ in range(40):
+        shown.page.locator('tr[aria-selected="true"]:not(.st-waiting) .st-status-draft').wait_for()
+        shown.page.keyboard.press("a")
+    until(lambda: not dataset.count(shown.demo.studio, shown.project_id, RowFilter(statuses=("draft",))))
+
+
+def test_tags_rating_note_and_learning_are_saved(shown: Shown) -> None:
+    first = shown.ids[0]
+    shown.page.keyboard.press("4")
+    shown.page.keyboard.press("t")
+    shown.page.keyboard.type("fe")
+    shown.page.keyboard.press("ArrowDown")
+    shown.page.keyboard.press("Enter")
+    until(lambda: (shown.stored(first).rating, shown.stored(first).tags) == (4, ("fees",)))
+    note = shown.page.locator(".st-note-area")
+    note.fill("ask Ben")
+    note.press("Control+Enter")
+    until(lambda: shown.stored(first).note == "ask Ben")
+    shown.page.get_by_role("switch").last.click()
+    until(lambda: not shown.stored(first).learn_answer)
+
+
+def test_a_contradiction_is_settled_side_by_side(shown: Shown) -> None:
+    this, other = shown.ids[1], shown.ids[-1]
+    shown.page.keyboard.press("j")
+    shown.page.get_by_role("button", name="Show both").click()
+    shown.page.get_by_role("button", name="Keep the other").click()
+    until(lambda: shown.stored(this).status == "rejected")
+    assert shown.stored(other).status == "approved"
+    until(lambda: not dataset.flags(shown.demo.studio, shown.project_id, [this, other]))
+
+
+def test_the_history_brings_an_earlier_version_back(shown: Shown) -> None:
+    first = shown.ids[0]
+    was = shown.stored(first).answer
+    dataset.edit(shown.demo.studio, first, answer="Something else.", author="Ben")
+    shown.page.reload()
+    timeline = shown.page.locator(".st-timeline")
+    expect(timeline).to_contain_text("edited · Ben")
+    timeline.get_by_role("button", name="Restore version 1").click()
+    until(lambda: shown.stored(first).answer == was)
+    expect(timeline).to_contain_text("restored")
+
+
+def test_text_is_never_run(shown: Shown) -> None:
+    dataset.edit(shown.demo.studio, shown.ids[0], answer=CANARY, tags=[CANARY[:50]], note=CANARY)
+    shown.page.reload()
+    expect(shown.page.locator(".st-the-answer")).to_contain_text("onerror")
+    assert shown.page.evaluate("window.pwned") is None
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ja-JP"])
+def test_a_phone_has_no_sideways_scroll_and_the_buttons_at_hand(open_rows: Open, locale: str) -> None:
+    shown = open_rows(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, locale=locale)
+    shown.row(shown.ids[2]).tap()
+    approve = shown.page.locator('[data-action="approved"]')
+    expect(approve).to_be_in_viewport()
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = approve.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    shown.page.locator('[data-action="rejected"]').tap()
+    until(lambda: shown.stored(shown.ids[2]).status == "rejected")
+    expect(shown.row(shown.ids[3])).to_have_class(re.compile("st-selected"))
