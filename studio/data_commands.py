@@ -134,7 +134,10 @@ def export(options: argparse.Namespace, settings: Settings) -> None:
         if options.snapshot:
             from studio import snapshots
 
-            made = snapshots.export(studio, project.id, options.snapshot, options.out, options.format, options.plain)
+            snapshot = snapshots.named(studio, project.id, options.snapshot)
+            made = snapshots.export(
+                studio, snapshot, options.out, options.format, plain=options.plain, license=options.license
+            )
         else:
             rows = _filter(options, RowFilter() if options.all else exports.default_filter(options.format))
             made = exports.export(

@@ -96,6 +96,10 @@ class Workspace:
         return self.root / "exports"
 
     @property
+    def snapshots(self) -> Path:
+        return self.root / "snapshots"
+
+    @property
     def hub(self) -> Path:
         """Data files of datasets fetched from the Hub; may be deleted at any time."""
         return self.root / "hub"
