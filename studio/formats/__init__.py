@@ -6,7 +6,8 @@ from studio.formats.reading import Preview, read, recognise
 from studio.formats.render import FORMATS, FormatName
 from studio.formats.shapes import FIELDS, Shape
 from studio.formats.verifying import Verification, verify
-from studio.formats.writing import ENDINGS, Written, write
+from studio.formats.writing import ENDINGS, write
+from studio.formats.written import Written
 
 __all__ = [
     "ENDINGS",

@@ -7,31 +7,21 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import orjson
 
-from studio.errors import ImportRejected, InvalidInput, RowError
+from studio.errors import InvalidInput
 from studio.formats.cells import restored
+from studio.formats.json_list import MAX_ROW_BYTES, Broken, list_rows, refuse, too_long, whole
 from studio.formats.parquet import read_parquet
 
 Container = Literal["json", "jsonl", "csv", "parquet", "folder"]
 
-MAX_ROW_BYTES = 16_000_000
-"""Longest row; longer ones are refused by number, not read."""
 _CHUNK = 1 << 20
 _BOM = codecs.BOM_UTF8
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _DATA = {".json", ".jsonl", ".csv", ".tsv", ".parquet"}
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A row that can't be read, and why."""
-
-    reason: str
 
 
 def container_of(path: Path) -> Container:
@@ -101,7 +91,7 @@ def raw_rows(path: Path) -> Iterator[tuple[int, Any]]:
             yield from _parquet_rows(path)
         else:
             with path.open("rb") as file:
-                rows = {"json": _list_rows, "jsonl": _line_rows, "csv": _csv_rows}[container]
+                rows = {"json": list_rows, "jsonl": _line_rows, "csv": _csv_rows}[container]
                 yield from rows(file, path)
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror or error}.") from error
@@ -143,7 +133,7 @@ def _line_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
     loads = orjson.loads
     for number, line in _lines(file):
         if line is None:
-            yield number, _too_long()
+            yield number, too_long()
             continue
         try:
             yield number, loads(line)
@@ -155,27 +145,10 @@ def _line_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
 def _row_of(line: str) -> Any:
     """A row orjson refuses: what the standard library takes may still be good, such as deeper nesting."""
     try:
-        row = json.loads(line, parse_constant=_refuse)
+        row = json.loads(line, parse_constant=refuse)
     except (ValueError, RecursionError):
         return Broken("not valid JSON")
-    return _whole(row, line)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _whole(row: Any, text: str) -> Any:
-    """The row, unless half a character stands in it, which could be saved nowhere."""
-    if _HALF.search(text) is None:
-        return row
-    for name, value in row.items() if isinstance(row, dict) else ():
-        try:
-            json.dumps([name, value], ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            shown = name.encode(errors="replace").decode()
-            return Broken(f"`{shown}` holds half a character (an unpaired surrogate)")
-    return row
+    return whole(row, line)
 
 
 def _decoded(line: bytes, path: Path, number: int) -> str:
@@ -183,110 +156,6 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
         return line.decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path.name} is not UTF-8 text (line {number}).", "Save it as UTF-8.") from error
-
-
-def _too_long() -> Broken:
-    return Broken(f"longer than {MAX_ROW_BYTES // 1_000_000} MB")
-
-
-# JSON list
-
-
-class _Text:
-    """A window on a file of UTF-8 text that grows at its end and is cut at its start."""
-
-    def __init__(self, file: IO[bytes], path: Path) -> None:
-        self.file, self.path = file, path
-        self.decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self.text, self.at, self.is_end = "", 0, False
-        self._lines, self._column, self._chars, self._raw_lines = 0, 0, 0, 0
-
-    def more(self) -> None:
-        """Drop what was read and take in another piece; a row that goes on gets larger and larger ones."""
-        done = self.text[: self.at]
-        self._lines += done.count("\n")
-        self._column = len(done) - done.rfind("\n") - 1 if "\n" in done else self._column + len(done)
-        self._chars += len(done)
-        data = self.file.read(max(_CHUNK, len(self.text) - self.at))
-        self.is_end = not data
-        try:
-            piece = self.decoder.decode(data, final=self.is_end)
-        except UnicodeDecodeError as error:
-            line = 1 + self._raw_lines + error.object[: error.start].count(b"\n")
-            raise InvalidInput(f"{self.path.name} is not UTF-8 text (line {line}).", "Save it as UTF-8.") from error
-        self._raw_lines += data.count(b"\n")
-        self.text, self.at = self.text[self.at :] + piece, 0
-
-    def skip(self, what: str) -> str:
-        """The next character that isn't in `what`; empty at the end of the file."""
-        while True:
-            while self.at < len(self.text) and self.text[self.at] in what:
-                self.at += 1
-            if self.at < len(self.text):
-                return self.text[self.at]
-            if self.is_end:
-                return ""
-            self.more()
-
-    def place(self, at: int) -> str:
-        """Where in the file a position of the window is, as `json` says it."""
-        before = self.text[:at]
-        line = self._lines + before.count("\n") + 1
-        column = at - before.rfind("\n") if "\n" in before else self._column + at + 1
-        return f"line {line} column {column} (char {self._chars + at})"
-
-
-def _list_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
-    window, white, number = _Text(file, path), " \t\r\n", 0
-    decoder = json.JSONDecoder(parse_constant=_refuse)
-    window.skip(white)
-    window.at += 1
-    while True:
-        sign = window.skip(white)
-        if sign == "]":
-            break
-        if number:
-            if sign != ",":
-                raise _broken_list(window, number if sign else number + 1, "Expecting ',' delimiter", window.at)
-            window.at += 1
-            window.skip(white)
-        number += 1
-        yield number, _next_row(window, decoder, number)
-    window.at += 1
-    if window.skip(white):
-        raise _broken_list(window, number + 1, "Extra data", window.at)
-
-
-def _next_row(window: _Text, decoder: json.JSONDecoder, number: int) -> Any:
-    while True:
-        fault, at = "Expecting value", window.at
-        try:
-            row, end = decoder.raw_decode(window.text, window.at)
-        except json.JSONDecodeError as error:
-            fault, at = error.msg, error.pos
-            # A row that only goes on beyond the window is at fault where the window ends.
-            goes_on = at >= len(window.text) - 16 or fault.startswith(("Unterminated", "Invalid \\u", "Invalid \\esc"))
-        except (ValueError, RecursionError) as error:
-            fault, goes_on = ("nested too deeply" if isinstance(error, RecursionError) else str(error)), False
-        else:
-            # The end of the window may cut a number in two.
-            if end < len(window.text) or window.is_end:
-                text, window.at = window.text[window.at : end], end
-                return _whole(row, text) if len(text) <= MAX_ROW_BYTES else _too_long()
-            goes_on = True
-        if window.is_end or not goes_on:
-            raise _broken_list(window, number, fault, at)
-        if len(window.text) - window.at > MAX_ROW_BYTES:
-            raise _broken_list(window, number, _too_long().reason, window.at)
-        window.more()
-
-
-def _broken_list(window: _Text, row: int, fault: str, at: int) -> ImportRejected:
-    return ImportRejected(
-        f"{window.path.name} is broken in row {row}: {fault}: {window.place(at)}.",
-        (RowError(row, "not valid JSON"),),
-        "Nothing was imported. Mend the file and import it again.",
-    )
 
 
 # CSV
@@ -298,7 +167,7 @@ def _csv_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
     def text() -> Iterator[str]:
         for number, line in _lines(file):
             if line is None:
-                raise InvalidInput(f"{path.name} has a line {number} {_too_long().reason}.", "Split it.")
+                raise InvalidInput(f"{path.name} has a line {number} {too_long().reason}.", "Split it.")
             yield _decoded(line, path, number)
 
     lines = text()

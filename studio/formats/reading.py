@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import ImportRejected, InvalidInput
-from studio.formats.containers import Broken, Container, container_of, raw_rows
+from studio.formats.containers import Container, container_of, raw_rows
 from studio.formats.draft import Draft
+from studio.formats.json_list import Broken
 from studio.formats.marks import COLUMN, marks_from
-from studio.formats.shapes import Shape, ShapeName, detect, draft_of, guess
+from studio.formats.shape_readers import ShapeName
+from studio.formats.shapes import Shape, detect, draft_of, guess
 
 SHOWN_ROWS = 5
 _LOOKED_AT = 200

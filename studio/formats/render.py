@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-import orjson
-
+from studio.errors import InvalidInput
 from studio.formats.cells import join_tags
 from studio.formats.marks import COLUMN, META, marks_of
 from studio.formats.parquet import Kind
-from studio.formats.turns import dumps, read_turn, text_of
+from studio.formats.turn_rows import OPENAI, SHAREGPT, TRL, openai_turn, sharegpt_turn, text_only, trl_turn
+from studio.formats.turns import are_turns, check_order, dumps
 from studio.records import Example, Turn
 
 FormatName = Literal[
@@ -54,59 +54,6 @@ def unlearned(format_: FormatName, example: Example) -> bool:
     if format_ not in ("alpaca", "sharegpt", "trl-messages", "hf"):
         return False
     return any(t.role == "assistant" and not t.learn for t in example.turns)
-
-
-# Turns
-
-
-def openai_turn(turn: Turn) -> Row:
-    """OpenAI's chat message: parts where it came as parts, `weight` 0 where it isn't to be learned."""
-    parts = turn.extra.get("content")
-    is_current = isinstance(parts, list) and text_of(parts) == turn.content
-    message = {**turn.as_message(), "content": parts if is_current else turn.content}
-    if message.get("tool_calls") and not message["content"]:
-        message["content"] = None
-    return message if turn.role != "assistant" or turn.learn else {**message, "weight": 0}
-
-
-def trl_turn(turn: Turn) -> Row:
-    """A message as a chat template wants it: the arguments of tool calls are values, not text."""
-    if not turn.extra:
-        return {"role": turn.role, "content": turn.content}
-    message = turn.as_message()
-    if "tool_calls" in message:
-        message["tool_calls"] = [_with_values(call) for call in message["tool_calls"]]
-    return message
-
-
-def _with_values(call: Mapping[str, Any]) -> Row:
-    function = call["function"]
-    try:
-        arguments = orjson.loads(function["arguments"])
-    except (KeyError, orjson.JSONDecodeError):
-        return dict(call)
-    return {**call, "function": {**function, "arguments": arguments}}
-
-
-def sharegpt_turn(turn: Turn) -> Row:
-    calls = turn.extra.get("tool_calls")
-    if calls:
-        plain = [{k: _with_values(call)["function"].get(k) for k in ("name", "arguments")} for call in calls]
-        return {"from": "function_call", "value": dumps(plain[0] if len(plain) == 1 else plain)}
-    names = {"user": "human", "assistant": "gpt", "tool": "observation", "system": "system"}
-    return {"from": names[turn.role], "value": turn.content}
-
-
-def _read_back(render: Callable[[Turn], Row]) -> Callable[[Turn], Turn]:
-    """A turn as it is read from what `render` wrote."""
-    return lambda turn: read_turn(render(turn), learn=True)
-
-
-_OPENAI, _TRL, _SHAREGPT = _read_back(openai_turn), _read_back(trl_turn), _read_back(sharegpt_turn)
-
-
-def _text_only(turn: Turn) -> Turn:
-    return Turn(turn.role, turn.content)
 
 
 # Rows
@@ -164,7 +111,7 @@ def _alpaca(example: Example, plain: bool) -> list[Row]:
     if len(turns) > 2:
         row["history"] = [[a.content, b.content] for a, b in zip(turns[:-2:2], turns[1:-2:2], strict=True)]
     extra = {k: v for k, v in example.extra.items() if not (k == "input" and input_)}
-    return _marked(row, plain, lambda: marks_of(example, _text_only, extra=extra))
+    return _marked(row, plain, lambda: marks_of(example, text_only, extra=extra))
 
 
 def _sharegpt(example: Example, plain: bool) -> list[Row]:
@@ -176,27 +123,27 @@ def _sharegpt(example: Example, plain: bool) -> list[Row]:
     row: Row = {"conversations": [sharegpt_turn(t) for t in turns]}
     if system:
         row["system"] = system
-    return _marked(row | tools, plain, lambda: marks_of(example, _SHAREGPT, extra=extra))
+    return _marked(row | tools, plain, lambda: marks_of(example, SHAREGPT, extra=extra))
 
 
 def _openai(example: Example, plain: bool) -> list[Row]:
     tools, extra = _tools_of(example, as_text=False)
     row = {"messages": [openai_turn(t) for t in example.turns], **tools}
-    return _marked(row, plain, lambda: marks_of(example, _OPENAI, extra=extra))
+    return _marked(row, plain, lambda: marks_of(example, OPENAI, extra=extra))
 
 
 def _trl_messages(example: Example, plain: bool) -> list[Row]:
     _taught(example)
     tools, extra = _tools_of(example)
     row = {"messages": [trl_turn(t) for t in example.turns], **tools}
-    return _marked(row, plain, lambda: marks_of(example, _TRL, extra=extra))
+    return _marked(row, plain, lambda: marks_of(example, TRL, extra=extra))
 
 
 def _trl_prompt_completion(example: Example, plain: bool) -> list[Row]:
     """A row for every turn that is to be learned: TRL takes the loss on the completion only."""
     tools, extra = _tools_of(example)
     turns = example.turns
-    learned = [i for i, t in enumerate(turns) if t.role == "assistant" and t.learn and i]
+    learned = [i for i, t in enumerate(turns) if t.learn and t.role == "assistant" and _can_end(turns[: i + 1])]
     if not learned:
         raise Unfit("nothing in it is to be learned")
     messages = [trl_turn(t) for t in turns]
@@ -206,12 +153,21 @@ def _trl_prompt_completion(example: Example, plain: bool) -> list[Row]:
         if not plain and i != learned[-1]:
             row[COLUMN] = dumps({"id": example.id, "part": "turn"})
         elif not plain:
-            marks = marks_of(example, _TRL, extra=extra)
+            marks = marks_of(example, TRL, extra=extra)
             if i < len(turns) - 1:
                 marks["after"] = [t.as_dict() for t in turns[i + 1 :]]
             row[COLUMN] = dumps(marks)
         rows.append(row)
     return rows
+
+
+def _can_end(turns: Sequence[Turn]) -> bool:
+    """Whether turns are a row by themselves."""
+    try:
+        check_order(turns)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _trl_dpo(example: Example, plain: bool) -> list[Row]:
@@ -226,7 +182,7 @@ def _trl_dpo(example: Example, plain: bool) -> list[Row]:
         "rejected": [{"role": "assistant", "content": example.rejected}],
         **tools,
     }
-    return _marked(row, plain, lambda: marks_of(example, _TRL, told=("rejected",), extra=extra))
+    return _marked(row, plain, lambda: marks_of(example, TRL, told=("rejected",), extra=extra))
 
 
 def _trl_kto(example: Example, plain: bool) -> list[Row]:
@@ -239,7 +195,7 @@ def _trl_kto(example: Example, plain: bool) -> list[Row]:
         worse = {"role": "assistant", "content": example.rejected}
         rows.append({"prompt": prompt, "completion": [worse], "label": False, **tools})
     if not plain:
-        marks = marks_of(example, _TRL, told=("rejected",), extra=extra)
+        marks = marks_of(example, TRL, told=("rejected",), extra=extra)
         if example.rejected:
             marks["parts"] = 2
             rows[1][COLUMN] = dumps({"id": example.id, "part": "rejected"})
@@ -254,8 +210,8 @@ def _csv(example: Example, plain: bool) -> list[Row]:
     row: Row = {
         "system": system,
         "history": dumps([openai_turn(t) for t in before]) if before else "",
-        "prompt": last.content if last else "",
-        "completion": dumps([trl_turn(answer)]) if answer.extra.get("tool_calls") else answer.content,
+        "prompt": _cell(last, plain) if last else "",
+        "completion": _cell(answer, plain),
         "rejected": example.rejected or "",
     }
     if plain:
@@ -263,10 +219,17 @@ def _csv(example: Example, plain: bool) -> list[Row]:
     values = {name: getattr(example, name) for name in META}
     values["tags"] = join_tags(example.tags)
     texts = {name: "" if value is None else str(value) for name, value in values.items()}
-    marks = marks_of(example, _text_only, told=(*META, "rejected"), extra=example.extra)
+    marks = marks_of(example, text_only, told=(*META, "rejected"), extra=example.extra)
     if answer.extra.get("tool_calls"):
         marks["calls"] = True
     return [{**texts, **row, COLUMN: dumps(marks)}]
+
+
+def _cell(turn: Turn, plain: bool) -> str:
+    """A turn as text; as the JSON of turns only where the text alone would be read wrongly."""
+    if turn.extra.get("tool_calls") or (plain and are_turns(turn.content)):
+        return dumps([trl_turn(turn)])
+    return turn.content
 
 
 def _parquet(example: Example, plain: bool) -> list[Row]:
@@ -276,7 +239,7 @@ def _parquet(example: Example, plain: bool) -> list[Row]:
         return [row]
     values = {name: getattr(example, name) for name in META}
     values["tags"] = list(example.tags)
-    return [{**values, **row, COLUMN: dumps(marks_of(example, _TRL, told=(*META, "rejected"), extra=extra))}]
+    return [{**values, **row, COLUMN: dumps(marks_of(example, TRL, told=(*META, "rejected"), extra=extra))}]
 
 
 def _hf(example: Example, plain: bool) -> list[Row]:

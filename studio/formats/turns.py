@@ -104,6 +104,18 @@ def _read_rich_turn(turn: Mapping[str, Any], role: Role, name: str, key: str, le
     return Turn(role, content, learn and role == "assistant" and turn.get("weight") != 0, extra)
 
 
+def are_turns(value: Any) -> bool:
+    """Whether a value is a list of turns, or their JSON in a column of text."""
+    if isinstance(value, str) and value.startswith('[{"'):
+        try:
+            value = loads(value, "")
+        except InvalidInput:
+            return False
+        names = [v.keys() if isinstance(v, dict) else set() for v in value]
+        return all({"role", "content"} <= n or {"from", "value"} <= n for n in names)
+    return isinstance(value, list)
+
+
 def text_of(parts: Sequence[Any]) -> str:
     """The text of a list of content parts; pictures and the like say nothing."""
     texts = [p.get("text") for p in parts if isinstance(p, Mapping) and p.get("type") in _TEXT_PARTS]

@@ -12,7 +12,7 @@ from studio.formats.reading import read
 from studio.formats.render import Unfit, rows_of
 from studio.formats.shapes import draft_of
 from studio.formats.turns import dumps
-from studio.formats.writing import Written
+from studio.formats.written import Written
 from studio.records import Example
 
 SHOWN_DIFFERENCES = 20

@@ -1,0 +1,86 @@
+"""A dataset in the layout of the Hugging Face Hub: Parquet per side of the split, a config per shape, and the card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from studio.errors import InvalidInput
+from studio.formats.atomic import file_sha256, remove, replaced
+from studio.formats.card import Card, Figures, Part, card_text
+from studio.formats.marks import COLUMN
+from studio.formats.parquet import Kind, Table, is_wide
+from studio.formats.render import FormatName, Row, Unfit, rows_of
+from studio.formats.written import Tally, Written, fitting, written_of
+from studio.records import Example
+
+_CONFIGS: Mapping[str, tuple[FormatName, Mapping[str, Kind]]] = {
+    "sft": ("hf", {"messages": "turns", COLUMN: "text"}),
+    "dpo": ("trl-dpo", {"prompt": "turns", "chosen": "turns", "rejected": "turns", COLUMN: "text"}),
+    "kto": ("trl-kto", {"prompt": "turns", "completion": "turns", "label": "truth", COLUMN: "text"}),
+}
+
+
+class _Config:
+    """The tables of one shape, one for each side of the split. They have the same columns, as `datasets` demands."""
+
+    def __init__(self, folder: Path, name: str, kinds: Mapping[str, Kind]) -> None:
+        self.folder, self.name, self.kinds = folder / "data" / name, name, kinds
+        self.tables: dict[str, Table] = {}
+        self.is_wide = False
+
+    def add(self, split: str, row: Row) -> None:
+        if not self.is_wide and is_wide(row, self.kinds):
+            self.is_wide = True
+            for table in self.tables.values():
+                table.widen()
+        if split not in self.tables:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.tables[split] = Table(self.folder / f"{split}-00000-of-00001.parquet", self.kinds)
+            if self.is_wide:
+                self.tables[split].widen()
+        self.tables[split].add(row)
+
+    def close(self) -> list[Part]:
+        parts = []
+        for split in sorted(self.tables, key=("train", "validation", "test").index):
+            table = self.tables[split]
+            table.close()
+            path = table.path.relative_to(self.folder.parent.parent).as_posix()
+            parts.append(Part(self.name, split, path, table.rows, table.bytes, table.path.stat().st_size))
+        return parts
+
+
+def write_folder(examples: Iterable[Example], out: Path, plain: bool, card: Card) -> Written:
+    tally, figures = Tally(), Figures()
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "README.md").exists())):
+        raise InvalidInput(f"{out} is there already and is no dataset folder.", "Choose another name.")
+    with replaced(out) as folder:
+        remove(folder)
+        folder.mkdir()
+        kinds = {name: {k: v for k, v in columns.items() if not (plain and k == COLUMN)} for name, (_, columns)
+                 in _CONFIGS.items()}  # fmt: skip
+        configs = {name: _Config(folder, name, kinds[name]) for name in _CONFIGS}
+        for example, rows in fitting("hf", examples, plain, tally):
+            figures.add(example)
+            for row in rows:
+                configs["sft"].add(example.split, row)
+            for name in ("dpo", "kto"):
+                for row in _rows_if_fit(_CONFIGS[name][0], example, plain):
+                    configs[name].add(example.split, row)
+        parts = [part for config in configs.values() for part in config.close()]
+        wide = {name for name, config in configs.items() if config.is_wide}
+        (folder / "README.md").write_text(card_text(card, figures, parts, kinds, wide), encoding="utf-8")
+    files = tuple(sorted(p for p in out.rglob("*") if p.is_file()))
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{file_sha256(path)}  {path.relative_to(out).as_posix()}\n".encode())
+    return written_of("hf", out, tally, digest.hexdigest(), files, plain)
+
+
+def _rows_if_fit(format_: FormatName, example: Example, plain: bool) -> list[Row]:
+    try:
+        return rows_of(format_, example, plain=plain)
+    except Unfit:
+        return []

@@ -1,0 +1,80 @@
+"""What an export wrote, and what it left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.formats.render import FormatName, Row, Unfit, rows_of, unlearned
+from studio.formats.sinks import encode
+from studio.records import Example
+
+_HALF = "it holds half a character (an unpaired surrogate)"
+UNLEARNED = "turns that are not to be learned can't be told apart in this format"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an export wrote and what it left out."""
+
+    format: FormatName
+    path: Path
+    """The file, or the folder of `hf`."""
+    rows: int
+    """Rows of the file; KTO and prompt-completion make several of one example. For `hf` those of `sft`."""
+    examples: int
+    skipped: Mapping[str, int]
+    """Reason → how many examples were left out for it."""
+    notes: Mapping[str, int]
+    """What the format can't say → of how many examples that were written all the same."""
+    sha256: str
+    """Of the file; of a folder, that of its files' names and hashes."""
+    files: tuple[Path, ...]
+    """Everything that was written: the file first, then LLaMA-Factory's files beside it."""
+    plain: bool
+
+
+@dataclass
+class Tally:
+    rows: int = 0
+    examples: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    columns: set[str] = field(default_factory=set)
+
+
+def fitting(
+    format_: FormatName, examples: Iterable[Example], plain: bool, tally: Tally
+) -> Iterator[tuple[Example, list[Row]]]:
+    """Examples that have a place in the format, with their rows; the others are counted by reason."""
+    for example in examples:
+        try:
+            rows = rows_of(format_, example, plain=plain)
+            for row in rows:
+                _check(row)
+        except Unfit as error:
+            tally.skipped[str(error)] += 1
+            continue
+        if unlearned(format_, example):
+            tally.notes[UNLEARNED] += 1
+        tally.rows += len(rows)
+        tally.examples += 1
+        yield example, rows
+
+
+def _check(row: Row) -> None:
+    """Refuse a row with half a character before anything of it is written."""
+    try:
+        encode(row)
+    except UnicodeEncodeError as error:
+        raise Unfit(_HALF) from error
+
+
+def written_of(
+    format_: FormatName, out: Path, tally: Tally, sha256: str, files: tuple[Path, ...], plain: bool
+) -> Written:
+    return Written(
+        format_, out, tally.rows, tally.examples, dict(tally.skipped), dict(tally.notes), sha256, files, plain
+    )
