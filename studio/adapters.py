@@ -137,7 +137,14 @@ def score(studio: Studio, adapter_id: str) -> Score | None:
         held_total=len(held),
         base_held=sum(r.is_base_right for r in held),
         broke=_broken(studio, adapter, {r.example_id: r.is_right for r in results}) if adapter else 0,
+        unchecked=unchecked(studio, adapter) if adapter else 0,
     )
+
+
+def unchecked(studio: Studio, adapter: Adapter) -> int:
+    """Rows an adapter was trained on that are no check; see `Score.unchecked`."""
+    run = studio.store.runs.get(adapter.run_id)
+    return int(run.result.get("unchecked", 0)) if run else 0
 
 
 def _broken(studio: Studio, adapter: Adapter, right: dict[str, bool]) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.errors import Busy, ModelUnavailable, StudioError
 from studio.model.catalogue import ModelEntry, resolve
+from studio.model.encoding import Marks
 from studio.model.engine import EchoEngine, Engine, EngineState
 from studio.model.identity import identity_of
 from studio.model.probe import Compute, compute, probe
@@ -19,6 +20,17 @@ from studio.store import Store
 from studio.workspace import Workspace, read_json, write_json
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MarksAt:
+    """The tokens of a project's training rows, as counted at one state of the rows."""
+
+    stamp: str
+    under: object
+    """The system prompt and the model they were counted with."""
+    of: Mapping[tuple[str, int], Marks]
+    """By example id and version, in the order of the rows."""
 
 
 @dataclass
@@ -32,8 +44,8 @@ class Studio:
     """Where loading the model stands."""
     checking: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Evaluations under way: adapter id → (done, total). For display only."""
-    token_counts: dict[str, tuple[object, dict[str, int]]] = field(default_factory=dict)
-    """Per project: the state of its rows they were counted at, and tokens by example id."""
+    marks: dict[str, MarksAt] = field(default_factory=dict)
+    """Per project: what is known of the tokens of its rows."""
     closing: threading.Event = field(default_factory=threading.Event)
     cancel_loading: threading.Event = field(default_factory=threading.Event)
     _engine: Engine | None = None

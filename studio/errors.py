@@ -10,6 +10,7 @@
     │   └── WorkspaceInUse        another process owns the workspace
     └── WorkError             the work itself failed (exit status 1)
         ├── ModelUnavailable      weights can't be found, fetched or read
+        ├── HubUnavailable        the Hub can't be reached, or does not give or take what was asked
         ├── AdapterRejected       an adapter's files failed a check
         ├── DiskFull              no space left to save
         ├── StoreBroken           the database can't be opened or migrated
@@ -91,6 +92,10 @@ class WorkError(StudioError):
 
 class ModelUnavailable(WorkError):
     """Weights can't be found, fetched or read."""
+
+
+class HubUnavailable(WorkError):
+    """The Hub can't be reached, or does not give or take what was asked."""
 
 
 class AdapterRejected(WorkError):

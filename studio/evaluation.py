@@ -10,8 +10,9 @@ from studio import adapters, conversation, projects
 from studio.context import Studio
 from studio.errors import Cancelled
 from studio.jobdir import JobDir
+from studio.model.encoding import EncodedExample, TrainingRow
 from studio.model.engine import Prompt
-from studio.records import Adapter, CheckResult, Score, Split, Turn, content_hash, turns_from
+from studio.records import Adapter, CheckResult, Example, Project, Score, Split, Turn, content_hash
 
 SLACK_TOKENS = 8
 """Answers longer than the expected one by more than this are wrong anyway; no need to write them out."""
@@ -47,20 +48,32 @@ def evaluate(
         CheckResult(c.example_id, c.split, c.question, c.expected, answers[i], base[i]) for i, c in enumerate(checks)
     ]
     studio.store.adapters.save_results(adapter.id, results)
-    score = adapters.score(studio, adapter.id)
-    assert score is not None
-    return score
+    # Without a single check there is nothing stored to count.
+    return adapters.score(studio, adapter.id) or Score(
+        adapter.id, 0, 0, 0, 0, 0, 0, 0, adapters.unchecked(studio, adapter)
+    )
 
 
 def _checks(studio: Studio, adapter: Adapter) -> list[_Check]:
-    """The rows of the run as it saw them, then the test rows of the project."""
+    """The rows of the run as it saw them, then the test rows of the project.
+
+    A row whose answer is context only, or can't be learned for another reason than its length, is no check.
+    """
     project = projects.get(studio, adapter.project_id)
     rows = JobDir(studio.workspace.runs / adapter.run_id).rows()
-    checks = [_check(studio, row["example"], "train", turns_from(row["messages"]), row["answer"]) for row in rows]
-    for example in studio.store.examples.find(project.id, split="test", status="approved"):
-        turns = training_turns(conversation.system_turn(project), example.messages)
-        checks.append(_check(studio, example.id, "test", turns, example.answer))
-    return checks
+    asked: list[tuple[str, Split, TrainingRow]] = [(r["example"], "train", TrainingRow.from_dict(r)) for r in rows]
+    held = studio.store.examples.find(project.id, split="test", status="approved")
+    asked += [(example.id, "test", training_row(project, example)) for example in held]
+    encoded = studio.engine.encode([row for _, _, row in asked])
+    return [_check(studio, *one, tokens) for one, tokens in zip(asked, encoded, strict=True) if tokens.learns_answer]
+
+
+def training_row(project: Project, example: Example) -> TrainingRow:
+    """A row of the dataset as it is trained and asked again."""
+    answer = example.turns[-1]
+    return TrainingRow(
+        tuple(training_turns(conversation.system_turn(project), example.messages)), answer, example.extra.get("tools")
+    )
 
 
 def training_turns(system: Sequence[Turn], messages: Sequence[Turn]) -> list[Turn]:
@@ -69,10 +82,17 @@ def training_turns(system: Sequence[Turn], messages: Sequence[Turn]) -> list[Tur
     return list(messages) if has_own else [*system, *messages]
 
 
-def _check(studio: Studio, example_id: str, split: Split, turns: Sequence[Turn], expected: str) -> _Check:
-    prompt = studio.engine.render(turns)
+def _check(studio: Studio, example_id: str, split: Split, row: TrainingRow, encoded: EncodedExample) -> _Check:
+    prompt = studio.engine.render(row.messages, row.tools)
+    expected = row.answer.content if not row.answer.extra.get("tool_calls") else _written(studio, encoded)
     limit = studio.engine.render_text(expected).tokens + SLACK_TOKENS
-    return _Check(example_id, split, turns[-1].content, expected, prompt, limit)
+    return _Check(example_id, split, row.messages[-1].content, expected, prompt, limit)
+
+
+def _written(studio: Studio, encoded: EncodedExample) -> str:
+    """An answer as the model would write it: calls of tools are text by then."""
+    ids = [id_ for id_ in encoded.ids[encoded.prompt_tokens :] if id_ not in studio.engine.control_ids]
+    return "".join(studio.engine.split_text(ids, ()))
 
 
 def _ask(

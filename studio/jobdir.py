@@ -1,7 +1,8 @@
 """The folder of one run: everything that crosses between the app and the worker is a file in it.
 
 spec.json      what to do, written once before the worker starts
-train.jsonl    the snapshot's rows: {"example", "messages", "answer"}
+train.jsonl    the snapshot's rows: {"example", "version", "messages", "answer"}, and where a row has them
+               {"learn_answer", "answer_extra", "tools"}; a turn of "messages" to be learned has "learn"
 process.json   the worker's process id and start time, written by the starter
 events.jsonl   one line per event, appended by the worker
 result.json    how it ended; written last, renamed into place

@@ -7,7 +7,7 @@ from typing import Any
 
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound
-from studio.records import Project, Shot, new_id
+from studio.records import Example, Project, Shot, new_id, normalise
 
 DEFAULT_NAME = "My first project"
 MAX_TEXT = 20_000
@@ -74,11 +74,53 @@ def _check(studio: Studio, project: Project) -> None:
 
 
 def set_shots(studio: Studio, project_id: str, shots: tuple[Shot, ...]) -> Project:
-    """Replace the few-shot pairs, in the order they are shown to the model."""
+    """Replace the few-shot pairs, in the order they are shown to the model.
+
+    Raises:
+        InvalidInput: a pair is incomplete, or a new one gives away a row that is kept for testing.
+    """
     for number, shot in enumerate(shots, 1):
         if not shot.prompt.strip() or not shot.answer.strip():
             raise InvalidInput(f"Few-shot example {number} is incomplete.", "Fill in both the question and the answer.")
+    known = {normalise(shot.prompt) for shot in get(studio, project_id).shots}
+    if new := {normalise(shot.prompt) for shot in shots} - known:
+        _require_not_held_out(studio, project_id, new)
     return update(studio, project_id, shots=shots)
+
+
+def take_shot(studio: Studio, project_id: str, example_id: str) -> Project:
+    """Add a saved example as the last few-shot pair.
+
+    Raises:
+        NotFound: the project has no such example.
+        InvalidInput: it is kept for testing, has several turns, or no answer.
+    """
+    example = studio.store.examples.get(example_id)
+    if example is None or example.project_id != project_id:
+        raise NotFound("This example doesn't exist.", "Choose another one.")
+    if example.split != "train" or example.aside:
+        raise _held_out(example)
+    if not example.is_single_turn:
+        raise InvalidInput(
+            "An example with several turns can't be a few-shot example.", "Choose one with one question."
+        )
+    return set_shots(studio, project_id, (*get(studio, project_id).shots, Shot(example.question, example.answer)))
+
+
+def _require_not_held_out(studio: Studio, project_id: str, questions: set[str]) -> None:
+    for split in ("test", "validation"):
+        for example in studio.store.examples.find(project_id, split=split):
+            if example.status != "rejected" and normalise(example.question) in questions:
+                raise _held_out(example)
+
+
+def _held_out(example: Example) -> InvalidInput:
+    question = " ".join(example.question.split())[:60]
+    kept = "is nearly the same as a row kept for another side" if example.aside else f"is kept for {example.split}"
+    return InvalidInput(
+        f"“{question}” {kept}: shown to the model with its answer, it would test nothing any more.",
+        "Choose a training example.",
+    )
 
 
 def set_format(studio: Studio, project_id: str, format_: str) -> Project:

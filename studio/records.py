@@ -311,6 +311,8 @@ class Recipe:
     """Most passes over the rows; None: from the number of rows (see `training.plan`)."""
     max_length: int = 1024
     """Longest row, in tokens of prompt and answer together."""
+    excess_length_strategy: Literal["drop", "truncate"] = "drop"
+    """What becomes of a longer row: it is left out, or its end is cut off (axolotl's word)."""
     warmup: float = 0.05
     """Share of the first planned steps over which the learning rate rises."""
     weight_decay: float = 0.0
@@ -327,6 +329,10 @@ class Recipe:
             (1 <= self.batch_size <= 256, "The batch size must lie between 1 and 256."),
             (self.max_passes is None or 1 <= self.max_passes <= 1000, "max_passes must lie between 1 and 1000."),
             (16 <= self.max_length <= 131072, "max_length must lie between 16 and 131072 tokens."),
+            (
+                self.excess_length_strategy in ("drop", "truncate"),
+                f"excess_length_strategy can't be {self.excess_length_strategy!r}; use drop or truncate.",
+            ),
             (0 <= self.warmup < 1, "warmup must lie between 0 and 1."),
             (0 <= self.weight_decay < 1, "weight_decay must lie between 0 and 1."),
         ):
@@ -429,3 +435,5 @@ class Score:
     base_held: int
     broke: int
     """Checks that came out right before this adapter and are wrong with it."""
+    unchecked: int = 0
+    """Rows of the run that are no check, since their answer is context only or couldn't be learned."""

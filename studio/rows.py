@@ -87,7 +87,9 @@ class Flag:
     @property
     def key(self) -> str:
         """The same for the same finding: a flag that was dismissed stays so when the scan is run again."""
-        return "|".join((self.kind, self.example_id, self.other_id or "", self.field))
+        # A row can break several rules in one field; only the reason tells them apart.
+        reason = (self.reason,) if self.kind == "rule" else ()
+        return "|".join((self.kind, self.example_id, self.other_id or "", self.field, *reason))
 
 
 RuleKind = Literal["must_contain", "must_not_contain", "max_words", "regex", "json_schema"]

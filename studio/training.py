@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from studio import adapters, conversation, evaluation, jobs, projects
+from studio import adapters, evaluation, jobs, preflight, projects
 from studio.context import Studio
 from studio.errors import AdapterRejected, Busy, Cancelled, InvalidInput, NotFound, StudioError
 from studio.jobdir import JobDir
-from studio.records import Adapter, BaseIdentity, Example, Project, Recipe, Run, Score, content_hash, new_id, now
+from studio.records import Adapter, BaseIdentity, Project, Recipe, Run, Score, content_hash, new_id, now
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Plan:
     seconds: float
     too_long: tuple[str, ...]
     """Ids of examples that don't fit and would be left out."""
+    left_out: tuple[preflight.LeftOut, ...] = ()
+    """All that would be left out, for whatever reason."""
 
     @property
     def sums(self) -> str:
@@ -101,33 +103,11 @@ def planned_passes(rows: int) -> int:
 def plan(studio: Studio, project_id: str, recipe: Recipe | None = None) -> Plan:
     """Size a run to the approved rows and to this machine."""
     recipe = recipe or Recipe()
-    limit = min(recipe.max_length, studio.engine.context_length) if studio.is_ready else recipe.max_length
-    counts = _token_counts(studio, projects.get(studio, project_id))
-    lengths = [count for count in counts.values() if count <= limit]
-    too_long = tuple(id_ for id_, count in counts.items() if count > limit)
-    passes = recipe.max_passes or planned_passes(len(lengths))
-    steps = passes * math.ceil(len(lengths) / recipe.batch_size)
-    tokens = sum(lengths)
-    seconds = START_S + tokens * passes * 0.8 / _tokens_per_s(studio)
-    return Plan(len(lengths), tokens, passes, steps, seconds, too_long)
-
-
-def _token_counts(studio: Studio, project: Project) -> dict[str, int]:
-    """Tokens of each row to train on, by id. Counted once for every state of the rows: the bar asks all the time."""
-    base = studio.engine.identity.key if studio.is_ready else ""
-    state = (studio.store.examples.stamp(project.id), project.system_prompt, base)
-    remembered = studio.token_counts.get(project.id)
-    if remembered is None or remembered[0] != state:
-        remembered = (state, {e.id: _token_count(studio, project, e) for e in _rows(studio, project)})
-        studio.token_counts[project.id] = remembered
-    return remembered[1]
-
-
-def _token_count(studio: Studio, project: Project, example: Example) -> int:
-    turns = evaluation.training_turns(conversation.system_turn(project), example.messages)
-    if studio.is_ready:
-        return studio.engine.render(turns).tokens + studio.engine.render_text(example.answer).tokens + 1
-    return sum(len(t.content) for t in turns) // 3 + len(example.answer) // 3
+    report = preflight.count(studio, projects.get(studio, project_id), recipe)
+    passes = recipe.max_passes or planned_passes(report.rows)
+    steps = passes * math.ceil(report.rows / recipe.batch_size)
+    seconds = START_S + report.tokens * passes * 0.8 / _tokens_per_s(studio)
+    return Plan(report.rows, report.tokens, passes, steps, seconds, report.too_long, report.left_out)
 
 
 def _tokens_per_s(studio: Studio) -> float:
@@ -135,10 +115,6 @@ def _tokens_per_s(studio: Studio) -> float:
         if speed := run.result.get("tokens_per_s"):
             return max(float(speed), 1.0)
     return FLOPS_PER_S["cpu"] / (6 * 135e6)
-
-
-def _rows(studio: Studio, project: Project) -> list[Example]:
-    return studio.store.examples.find(project.id, status="approved", split="train")
 
 
 def start(studio: Studio, project_id: str, recipe: Recipe | None = None) -> Run:
@@ -158,7 +134,7 @@ _starting = threading.Lock()
 
 def _start(studio: Studio, project: Project, recipe: Recipe) -> Run:
     engine = studio.engine
-    examples = _rows(studio, project)
+    examples = preflight.training_examples(studio, project.id)
     if not examples:
         raise InvalidInput(
             "There are no approved examples to train on.", "Correct or accept some answers first, or approve examples."
@@ -167,21 +143,9 @@ def _start(studio: Studio, project: Project, recipe: Recipe) -> Run:
         raise Busy("A training run is under way.", "Wait for it, or cancel it.")
     planned = plan(studio, project.id, recipe)
     if not planned.rows:
-        raise InvalidInput(
-            f"None of the {len(examples)} examples fits into {min(recipe.max_length, engine.context_length)} tokens.",
-            "Shorten them, or raise max_length.",
-        )
+        raise _none_left(planned, min(recipe.max_length, engine.context_length))
     studio.workspace.require_space(ADAPTER_BYTES, "training")
-    system = conversation.system_turn(project)
-    rows = [
-        {
-            "example": e.id,
-            "version": e.version,
-            "messages": [t.as_dict() for t in evaluation.training_turns(system, e.messages)],
-            "answer": e.answer,
-        }
-        for e in examples
-    ]
+    rows = [{"example": e.id, "version": e.version, **evaluation.training_row(project, e).as_dict()} for e in examples]
     run = Run(
         id=new_id("r"),
         project_id=project.id,
@@ -195,6 +159,17 @@ def _start(studio: Studio, project: Project, recipe: Recipe) -> Run:
     studio.store.runs.add(run, examples)
     jobs.start(job, "studio.worker")
     return run
+
+
+def _none_left(planned: Plan, limit: int) -> InvalidInput:
+    if planned.too_long:
+        return InvalidInput(
+            f"None of the {len(planned.left_out)} examples fits into {limit} tokens.",
+            "Shorten them, or raise max_length.",
+        )
+    return InvalidInput(
+        f"There is nothing to learn in any of the {len(planned.left_out)} examples.", planned.left_out[0].sentence
+    )
 
 
 def _spec(studio: Studio, run: Run, recipe: Recipe, planned: Plan, context_length: int) -> dict[str, Any]:
@@ -360,7 +335,7 @@ def _register(studio: Studio, run: Run, job: JobDir, result: Mapping[str, Any]) 
         status="finished",
         adapter_id=adapter.id,
         seconds=result.get("seconds"),
-        result=dict(result),
+        result={k: v for k, v in result.items() if k != "loss_tokens_by_row"},  # stays in the run's folder
         finished_at=now(),
     )
     fits = adapter.base == studio.engine.identity

@@ -95,6 +95,11 @@ class Workspace:
     def exports(self) -> Path:
         return self.root / "exports"
 
+    @property
+    def hub(self) -> Path:
+        """Data files of datasets fetched from the Hub; may be deleted at any time."""
+        return self.root / "hub"
+
     def create(self) -> None:
         if self.root.exists() and not self.root.is_dir():
             raise InvalidInput(f"{self.root} is a file.", "Choose a folder with STUDIO_WORKSPACE.")

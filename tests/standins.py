@@ -12,10 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-Service = TypeVar("Service", "StandInHub", "StandInIndex")
+
+class Answering(Protocol):
+    """A service that answers any request."""
+
+    url: str
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None: ...
+
+
+Service = TypeVar("Service", bound=Answering)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
@@ -90,18 +99,22 @@ class StandInHub:
         request.send_response(206 if wanted else 200)
         request.send_header("Content-Length", str(len(data) - start))
         request.end_headers()
+        self.send_or_break(request, file, data[start:])
+
+    def send_or_break(self, request: BaseHTTPRequestHandler, file: str, data: bytes) -> None:
+        """Send what is left of a file, unless a test wants the connection to break or to stand still."""
         if cuts := self.cut.get(file):
-            request.wfile.write(data[start : start + cuts.pop(0)])
+            request.wfile.write(data[: cuts.pop(0)])
             request.close_connection = True
             request.connection.close()
         elif file in self.stall:
-            request.wfile.write(data[start : start + self.stall.pop(file)])
+            request.wfile.write(data[: self.stall.pop(file)])
             request.wfile.flush()
             self.stalled.set()
             self.released.wait(60)
             request.close_connection = True
         else:
-            request.wfile.write(data[start:])
+            request.wfile.write(data)
 
 
 @dataclass
@@ -129,10 +142,13 @@ def serving(service: Service) -> Iterator[Service]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 service.answer(self)
+
+        do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - named by the base class
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -157,18 +173,23 @@ def serving(service: Service) -> Iterator[Service]:
         thread.join()
 
 
-def send(request: BaseHTTPRequestHandler, body: bytes, kind: str) -> None:
-    request.send_response(200)
+def send(
+    request: BaseHTTPRequestHandler, body: bytes, kind: str, status: int = 200, headers: dict[str, str] | None = None
+) -> None:
+    request.send_response(status)
+    for name, value in (headers or {}).items():
+        request.send_header(name, value)
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
-    request.wfile.write(body)
+    if request.command != "HEAD":
+        request.wfile.write(body)
 
 
-def refuse(request: BaseHTTPRequestHandler, status: int, code: str) -> None:
+def refuse(request: BaseHTTPRequestHandler, status: int, code: str, message: str = "") -> None:
     request.send_response(status)
     request.send_header("X-Error-Code", code)
-    request.send_header("X-Error-Message", code)
+    request.send_header("X-Error-Message", message or code)
     request.send_header("Content-Length", "0")
     request.end_headers()
 

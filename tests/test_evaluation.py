@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,10 @@ from studio import adapters, dataset, evaluation, projects
 from studio.context import Studio
 from studio.errors import Cancelled
 from studio.jobdir import JobDir
+from studio.model.encoding import TrainingRow
 from studio.model.engine import EchoEngine, Prompt
 from studio.records import Adapter, Example, Project, Run, Turn, new_id
+from tests.test_encoding import WITH_TOOLS
 
 
 class Pupil(EchoEngine):
@@ -131,3 +134,52 @@ def test_an_example_of_the_test_split_that_isnt_approved_is_no_check(
     studio.store.examples.append([draft])
     use(studio, {})
     assert evaluation.evaluate(studio, trained, threading.Event()).held_total == 1
+
+
+def rewrite(studio: Studio, adapter: Adapter, *rows: dict[str, Any]) -> None:
+    """Other rows in the folder of the adapter's run, and a result as the worker writes it."""
+    JobDir(studio.workspace.runs / adapter.run_id).write_spec(
+        {}, [{"example": f"e{n}", "messages": [{"role": "user", "content": f"Q{n}"}], **r} for n, r in enumerate(rows)]
+    )
+    run = studio.store.runs.get(adapter.run_id)
+    assert run is not None
+    unlearned = sum(not row.get("learn_answer", True) or not row["answer"].strip() for row in rows)
+    studio.store.runs.finish(replace(run, status="finished", result={"unchecked": unlearned}), run.created_at)
+
+
+def test_a_row_whose_answer_is_not_learned_is_no_check_and_is_counted(studio: Studio, trained: Adapter) -> None:
+    first = {"role": "user", "content": "Q"}
+    marked = [first, {"role": "assistant", "content": "A", "learn": True}, first]
+    rewrite(
+        studio,
+        trained,
+        {"answer": "right"},
+        {"answer": "right", "messages": marked, "learn_answer": False},
+        {"answer": "right", "messages": marked},
+        {"answer": " "},
+    )
+    use(studio, {"a1": {"Q0", "Q"}})
+    score = evaluation.evaluate(studio, trained, threading.Event())
+    assert (score.learned, score.total, score.unchecked) == (2, 2, 2)
+    assert {r.example_id for r in studio.store.adapters.results("a1") if r.split == "train"} == {"e0", "e2"}
+
+
+def test_a_run_without_a_single_check(studio: Studio, trained: Adapter, project: Project) -> None:
+    rewrite(studio, trained, {"answer": "right", "learn_answer": False})
+    [held] = studio.store.examples.find(project.id, split="test")
+    studio.store.examples.append([replace(held, version=2, status="rejected")])
+    use(studio, {})
+    score = evaluation.evaluate(studio, trained, threading.Event())
+    assert (score.learned, score.total, score.held_total, score.unchecked) == (0, 0, 0, 1)
+
+
+def test_a_call_of_a_tool_is_expected_as_it_is_written(tiny_studio: Studio) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "hours", "arguments": '{"day": "月"}'}}
+    tools = [{"type": "function", "function": {"name": "hours"}}]
+    row = TrainingRow((Turn("user", "When?"),), Turn("assistant", "", True, {"tool_calls": [call]}), tools)
+    tiny_studio.engine._tokenizer.chat_template = WITH_TOOLS  # type: ignore[attr-defined]
+    [encoded] = tiny_studio.engine.encode([row])
+    check = evaluation._check(tiny_studio, "e1", "train", row, encoded)
+    assert check.expected == '<call>hours {"day": "月"}</call>'
+    assert '"name": "hours"' in check.prompt.text
+    assert check.prompt.ids == encoded.ids[: encoded.prompt_tokens]

@@ -5,7 +5,7 @@ import pytest
 from studio import projects
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound
-from studio.records import Example, Project, Shot, Turn, new_id
+from studio.records import Example, Project, Shot, Split, Turn, new_id
 from tests.conftest import together
 
 
@@ -64,6 +64,49 @@ def test_few_shot_pairs_keep_their_order_and_must_be_whole(studio: Studio, proje
     with pytest.raises(InvalidInput, match="example 2 is incomplete"):
         projects.set_shots(studio, project.id, (Shot("A", "1"), Shot("B", " ")))
     assert projects.get(studio, project.id).shots == shots
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_row_kept_for_testing_is_never_a_few_shot_example(studio: Studio, project: Project, split: Split) -> None:
+    kept = Example(
+        new_id("e"), project.id, 1, "approved", (Turn("user", "When do you  open?"),), "At nine.", split=split
+    )
+    talk = (Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "And close?"))
+    deep = Example(new_id("e"), project.id, 1, "draft", talk, "At five.", split=split)
+    gone = Example(new_id("e"), project.id, 1, "rejected", (Turn("user", "Gone?"),), "Yes.", split=split)
+    free = Example(new_id("e"), project.id, 1, "approved", (Turn("user", "Where?"),), "Here.")
+    studio.store.examples.append([kept, deep, gone, free])
+    with pytest.raises(InvalidInput, match=f"When do you open.*kept for {split}"):
+        projects.take_shot(studio, project.id, kept.id)
+    for typed in ("When do you open?", " When do you\nopen？ ", "And close?"):
+        with pytest.raises(InvalidInput, match=f"kept for {split}"):
+            projects.set_shots(studio, project.id, (Shot("Fine?", "Yes."), Shot(typed, "Another answer.")))
+    assert projects.get(studio, project.id).shots == ()
+    projects.set_shots(studio, project.id, (Shot("Gone?", "No."), Shot("when do you open?", "At ten.")))
+    assert projects.take_shot(studio, project.id, free.id).shots[-1] == Shot("Where?", "Here.")
+
+
+def test_what_is_taken_as_a_few_shot_example_is_a_row_of_the_project(studio: Studio, project: Project) -> None:
+    talk = (Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "And close?"))
+    deep = Example(new_id("e"), project.id, 1, "approved", talk, "At five.")
+    studio.store.examples.append([deep])
+    with pytest.raises(InvalidInput, match="several turns"):
+        projects.take_shot(studio, project.id, deep.id)
+    for project_id, example_id in ((project.id, "e_none"), (projects.create(studio, "Other").id, deep.id)):
+        with pytest.raises(NotFound):
+            projects.take_shot(studio, project_id, example_id)
+
+
+def test_a_pair_that_became_a_test_row_later_can_still_be_moved_or_removed(studio: Studio, project: Project) -> None:
+    shots = (Shot("A", "1"), Shot("B", "2"))
+    projects.set_shots(studio, project.id, shots)
+    studio.store.examples.append(
+        [Example(new_id("e"), project.id, 1, "approved", (Turn("user", "A"),), "1", split="test")]
+    )
+    assert projects.set_shots(studio, project.id, shots[::-1]).shots == shots[::-1]
+    assert projects.set_shots(studio, project.id, shots[1:]).shots == shots[1:]
+    with pytest.raises(InvalidInput, match="kept for test"):
+        projects.set_shots(studio, project.id, shots)
 
 
 def test_the_format_changes_only_where_no_row_loses_turns(studio: Studio, project: Project) -> None:

@@ -17,11 +17,12 @@ import pytest
 from filelock import FileLock
 
 from studio.errors import Busy, Cancelled, DiskFull, InvalidInput, ModelUnavailable
-from studio.model import hub as hub_module
+from studio.hub.repo import wait_for
 from studio.model.catalogue import ModelEntry, WheelSource, load_catalogue
-from studio.model.files import check_folder, disk_errors, need_space
+from studio.model.files import check_folder, disk_errors
 from studio.model.pull import locate, pull
 from studio.settings import DEFAULT_MODEL
+from studio.transfer import need_space
 from tests.standins import COMMIT, Repo, StandInHub, StandInIndex, serving, tiny_gguf, tiny_model, wheel_with
 
 NOWHERE = "http://127.0.0.1:1"
@@ -317,7 +318,7 @@ def test_the_wait_for_a_silent_hub_is_bounded() -> None:
     import threading
 
     with pytest.raises(TimeoutError):
-        hub_module._within(0.05, lambda: threading.Event().wait(5))  # type: ignore[arg-type,return-value]
+        wait_for(lambda: threading.Event().wait(5), 0.05, lambda: False)
 
 
 # Not at all

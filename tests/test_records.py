@@ -67,6 +67,7 @@ def test_content_hash_ignores_the_order_of_keys_but_not_of_rows() -> None:
         ("batch_size", 0),
         ("max_passes", 0),
         ("max_length", 15),
+        ("excess_length_strategy", "raise"),
         ("warmup", 1.0),
         ("weight_decay", -0.1),
     ],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from studio.errors import ModelUnavailable
-from studio.model.template import FALLBACK, encode_example, encode_prompt, load_tokenizer, template_hash, template_of
+from studio.model.encoding import EncodedExample, TrainingRow
+from studio.model.encoding import encode_example as encode_row
+from studio.model.template import FALLBACK, encode_prompt, load_tokenizer, template_hash, template_of
 from studio.records import Turn
 
 TURNS = (Turn("system", "You are a clerk."), Turn("user", "When do you open?"))
@@ -25,6 +28,13 @@ NO_END = (
 @pytest.fixture
 def tokenizer(tiny_model: Path) -> Any:
     return load_tokenizer(tiny_model)
+
+
+def encode_example(tokenizer: Any, turns: Sequence[Turn], answer: str) -> EncodedExample:
+    """A row of which the answer is learned, and nothing else."""
+    encoded = encode_row(tokenizer, TrainingRow(tuple(turns), Turn("assistant", answer, learn=True)))
+    assert encoded.marks.learned == ((encoded.prompt_tokens, len(encoded.ids)),)
+    return encoded
 
 
 def parts(tokenizer: Any, turns: tuple[Turn, ...], answer: str) -> tuple[str, str]:

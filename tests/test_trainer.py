@@ -15,7 +15,7 @@ from studio.errors import RunFailed
 from studio.jobdir import JobDir
 from studio.model.hf_engine import HFEngine
 from studio.model.identity import identity_of
-from studio.records import Project, Recipe, Turn
+from studio.records import Project, Recipe, Turn, turns_from
 from tests.conftest import until
 
 ROWS = [
@@ -147,10 +147,56 @@ def test_rows_that_dont_fit_are_left_out_and_told(tiny_model: Path, tmp_path: Pa
     job = prepare(tiny_model, tmp_path / "run", 2, rows, method="lora", max_length=64)
     result = train(job)
     assert result["too_long"] == ["e3", "e4"]
-    assert result["of"] == 3
+    assert result["left_out"] == {"e3": "too-long", "e4": "too-long"}
+    assert result["of"] == result["rows"] == 3
     assert result["learned"] <= 3
     with pytest.raises(RunFailed, match="No example fits"):
         train(prepare(tiny_model, tmp_path / "none", 2, rows[3:], max_length=64))
+
+
+def test_a_row_is_learned_at_every_marked_turn(tiny_model: Path, tmp_path: Path) -> None:
+    rows = [(f"Q{n}?", answer) for n, (_, answer) in enumerate(ROWS[:4])]
+    job = prepare(tiny_model, tmp_path / "run", 80, rows, method="lora")
+    talk = [
+        {"role": "user", "content": "When?"},
+        {"role": "assistant", "content": "At nine.", "learn": True},
+        {"role": "user", "content": "Sure?"},
+        {"role": "assistant", "content": "Not at all, dear."},
+        {"role": "user", "content": "Why?"},
+    ]
+    job.write_spec(job.spec(), [*job.rows(), {"example": "talk", "messages": talk, "answer": "So."}])
+    result = train(job)
+    assert (result["learned"], result["of"]) == (5, 5)
+    engine = HFEngine(tiny_model, identity_of(tiny_model, "full"), device="cpu", dtype="float32")
+    engine.load_adapter("a", job.adapter, result["sha256"])
+    turns = turns_from(talk)
+    prompts = [engine.render(turns[:place]) for place in (1, 3, 5)]
+    answers = dict(engine.answer(prompts, "a", [26] * 3, threading.Event()))
+    assert (answers[0], answers[2]) == ("At nine.", "So.")
+    assert answers[1] != "Not at all, dear.", "context only"
+    assert result["loss_tokens_by_row"]["talk"] == sum(
+        len(engine.render_text(text).ids) + 1 for text in ("At nine.", "So.")
+    )
+
+
+def test_what_is_cut_is_not_taught_to_end_there(tiny_model: Path, tmp_path: Path) -> None:
+    rows = [*ROWS[:2], ("Long?", "z y x w " * 20)]
+    cut = {"max_length": 48, "excess_length_strategy": "truncate", "method": "lora"}
+    job = prepare(tiny_model, tmp_path / "run", 60, rows, **cut)
+    result = train(job)
+    assert (result["of"], result["left_out"], result["too_long"]) == (3, {}, [])
+    assert result["cut_tokens"] > 0
+    assert result["learned"] == 3
+    engine = HFEngine(tiny_model, identity_of(tiny_model, "full"), device="cpu", dtype="float32")
+    engine.load_adapter("a", job.adapter, result["sha256"])
+    [(_, answer)] = engine.answer([engine.render([Turn("user", "Long?")])], "a", [100], threading.Event())
+    assert answer.startswith("z y x w z y x w")
+    assert len(engine.render_text(answer).ids) > result["loss_tokens_by_row"]["e2"]
+
+
+def test_nothing_to_learn_is_no_question_of_length(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match="nothing to learn"):
+        train(prepare(tiny_model, tmp_path / "run", 2, [("Q", " ")]))
 
 
 def test_a_single_row_can_be_learned(tiny_model: Path, tmp_path: Path) -> None:

@@ -224,6 +224,8 @@ def _yaml(value: Mapping[str, Any]) -> str:
 
 def _yaml_value(value: Any, indent: int) -> str:
     pad = " " * indent
+    if value in ([], {}):
+        return " []\n" if value == [] else " {}\n"
     if isinstance(value, Mapping):
         lines = [f"{pad}  {key}:{_yaml_value(item, indent + 2)}" for key, item in value.items()]
         return "\n" + "".join(lines)

@@ -14,6 +14,9 @@ from studio.formats.turns import calls_of, loads
 from studio.records import Example, Split, Status, Turn, turns_from
 
 COLUMN = "studio"
+REJECTED = "rejected_answer"
+"""The column of the rejected answer beside `messages`. TRL takes a column `rejected` for a side of a pair, and then
+sometimes the whole row for plain text (`is_conversational` looks at any one of the columns it knows)."""
 META = ("id", "status", "split", "tags", "rating", "note", "source", "author")
 """What CSV and Parquet show in columns of their own."""
 _LINKS = ("group", "parent_id", "message_id", "aside")

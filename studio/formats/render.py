@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from studio.errors import InvalidInput
 from studio.formats.cells import join_tags
-from studio.formats.marks import COLUMN, META, marks_of
+from studio.formats.marks import COLUMN, META, REJECTED, marks_of
 from studio.formats.parquet import Kind
 from studio.formats.turn_rows import OPENAI, SHAREGPT, TRL, openai_turn, sharegpt_turn, text_only, trl_turn
 from studio.formats.turns import are_turns, check_order, dumps
@@ -21,15 +21,15 @@ FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 Row = dict[str, Any]
 
 CSV_COLUMNS = (
-    "id", "status", "split", "system", "history", "prompt", "completion", "rejected", "tags", "rating", "note",
+    "id", "status", "split", "system", "history", "prompt", "completion", REJECTED, "tags", "rating", "note",
     "source", "author", COLUMN,
 )  # fmt: skip
-PLAIN_CSV_COLUMNS = ("system", "history", "prompt", "completion", "rejected")
+PLAIN_CSV_COLUMNS = ("system", "history", "prompt", "completion", REJECTED)
 PARQUET_KINDS: Mapping[str, Kind] = {
-    "id": "text", "status": "text", "split": "text", "messages": "turns", "rejected": "text", "tags": "texts",
+    "id": "text", "status": "text", "split": "text", "messages": "turns", REJECTED: "text", "tags": "texts",
     "rating": "number", "note": "text", "source": "text", "author": "text", COLUMN: "text",
 }  # fmt: skip
-PLAIN_PARQUET_KINDS: Mapping[str, Kind] = {"messages": "turns", "rejected": "text"}
+PLAIN_PARQUET_KINDS: Mapping[str, Kind] = {"messages": "turns", REJECTED: "text"}
 
 
 class Unfit(Exception):
@@ -212,7 +212,7 @@ def _csv(example: Example, plain: bool) -> list[Row]:
         "history": dumps([openai_turn(t) for t in before]) if before else "",
         "prompt": _cell(last, plain) if last else "",
         "completion": _cell(answer, plain),
-        "rejected": example.rejected or "",
+        REJECTED: example.rejected or "",
     }
     if plain:
         return [row]
@@ -234,7 +234,7 @@ def _cell(turn: Turn, plain: bool) -> str:
 
 def _parquet(example: Example, plain: bool) -> list[Row]:
     tools, extra = _tools_of(example)
-    row: Row = {"messages": [trl_turn(t) for t in example.turns], "rejected": example.rejected, **tools}
+    row: Row = {"messages": [trl_turn(t) for t in example.turns], REJECTED: example.rejected, **tools}
     if plain:
         return [row]
     values = {name: getattr(example, name) for name in META}

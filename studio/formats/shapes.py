@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.errors import InvalidInput
 from studio.formats.draft import Draft
-from studio.formats.marks import COLUMN, META, marks_from, meta_of, with_marks
+from studio.formats.marks import COLUMN, META, REJECTED, marks_from, meta_of, with_marks
 from studio.formats.shape_readers import READERS, ShapeName, label_of
 from studio.formats.turns import check_depth
 
@@ -67,6 +67,8 @@ def detect(row: Any) -> Shape | None:
         name = "alpaca"
     else:
         return None
+    if REJECTED in row and "rejected" not in row and "rejected" in FIELDS[name][1]:
+        tag["rejected"] = REJECTED
     return Shape(name, tag)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from studio.errors import RequestError
 from studio.formats.draft import Draft
 from studio.formats.reading import read
-from studio.formats.render import Unfit, rows_of
+from studio.formats.render import Unfit
 from studio.formats.shapes import draft_of
 from studio.formats.turns import dumps
-from studio.formats.written import Written
+from studio.formats.written import Written, fit
 from studio.records import Example
 
 SHOWN_DIFFERENCES = 20
@@ -78,7 +78,7 @@ def _compared(written: Written, examples: Iterable[Example]) -> Iterator[str]:
 def _expected(written: Written, example: Example) -> list[Draft]:
     """What must come back of an example: every field, or of a plain export what its rows say."""
     try:
-        rows = rows_of(written.format, example, plain=written.plain)
+        rows = fit(written.format, example, plain=written.plain)
     except Unfit:
         return []
     return [draft_of(row) for row in rows] if written.plain else [Draft.of(example)]

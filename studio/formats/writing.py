@@ -56,9 +56,6 @@ def write(
         raise InvalidInput(f"{out} can't be written: {error.strerror or error}.") from error
 
 
-# Files
-
-
 def _write_file(format_: FormatName, examples: Iterable[Example], out: Path, plain: bool, name: str) -> Written:
     tally = Tally()
     copy = out.with_name(f"{out.stem}.sharegpt.json") if format_ in ("trl-dpo", "trl-kto") else None

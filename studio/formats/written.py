@@ -51,9 +51,7 @@ def fitting(
     """Examples that have a place in the format, with their rows; the others are counted by reason."""
     for example in examples:
         try:
-            rows = rows_of(format_, example, plain=plain)
-            for row in rows:
-                _check(row)
+            rows = fit(format_, example, plain=plain)
         except Unfit as error:
             tally.skipped[str(error)] += 1
             continue
@@ -64,12 +62,19 @@ def fitting(
         yield example, rows
 
 
-def _check(row: Row) -> None:
-    """Refuse a row with half a character before anything of it is written."""
-    try:
-        encode(row)
-    except UnicodeEncodeError as error:
-        raise Unfit(_HALF) from error
+def fit(format_: FormatName, example: Example, *, plain: bool) -> list[Row]:
+    """The rows of `example`, as they can be written.
+
+    Raises:
+        Unfit: the format can't hold it, or nothing can: it holds half a character.
+    """
+    rows = rows_of(format_, example, plain=plain)
+    for row in rows:
+        try:
+            encode(row)
+        except UnicodeEncodeError as error:
+            raise Unfit(_HALF) from error
+    return rows
 
 
 def written_of(

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from studio.errors import AdapterRejected
+from studio.model.encoding import EncodedExample, Marks, Reason, TrainingRow
 from studio.records import BaseIdentity, Sampling, Turn, content_hash
 
 
@@ -63,12 +65,24 @@ class Engine(Protocol):
     identity: BaseIdentity
     context_length: int
     has_chat_template: bool
+    control_ids: frozenset[int]
+    """Tokens that mark turns and never stand for text."""
 
-    def render(self, messages: Sequence[Turn]) -> Prompt:
-        """Chat template applied, ready for an answer. Control tokens in the turns' text are read as plain text."""
+    def render(self, messages: Sequence[Turn], tools: Any = None) -> Prompt:
+        """Chat template applied, ready for an answer. Control tokens in the turns' text are read as plain text.
+
+        Raises:
+            InvalidInput: the template refuses these turns.
+        """
 
     def render_text(self, text: str) -> Prompt:
         """Plain text to be continued."""
+
+    def encode(self, rows: Sequence[TrainingRow]) -> list[EncodedExample]:
+        """Whole rows as the trainer reads them."""
+
+    def split_text(self, ids: Sequence[int], bounds: Sequence[int]) -> list[str]:
+        """The text of `ids` cut at the positions `bounds`; a character cut in two belongs to the later piece."""
 
     def stream(self, request: Request, cancelled: threading.Event) -> Iterator[Piece]:
         """Answer as it is written. Ends early once `cancelled` is set. Holds one adapter from first to last token."""
@@ -98,14 +112,38 @@ class EchoEngine:
         self.identity = BaseIdentity("echo", "1", "0" * 64, "full")
         self.context_length = 2048
         self.has_chat_template = True
+        self.control_ids: frozenset[int] = frozenset()
         self.delay_s = delay_s
         self._adapters: set[str] = set()
 
-    def render(self, messages: Sequence[Turn]) -> Prompt:
-        return self.render_text("".join(f"<{t.role}>{t.content}\n" for t in messages) + "<assistant>")
+    def render(self, messages: Sequence[Turn], tools: Any = None) -> Prompt:
+        return self.render_text(self._text(messages) + "<assistant>")
+
+    def _text(self, turns: Sequence[Turn]) -> str:
+        return "".join(f"<{t.role}>{t.content}\n" for t in turns)
 
     def render_text(self, text: str) -> Prompt:
         return Prompt(tuple(ord(c) for c in text), text, content_hash("echo")[:16])
+
+    def encode(self, rows: Sequence[TrainingRow]) -> list[EncodedExample]:
+        return [self._encode(row) for row in rows]
+
+    def _encode(self, row: TrainingRow) -> EncodedExample:
+        spans = []
+        for place, turn in enumerate(row.turns):
+            if turn.role == "assistant" and turn.learn and turn.content.strip():
+                start = len(self._text(row.turns[:place])) + len("<assistant>")
+                spans.append((start, start + len(turn.content) + 1))
+        problem: Reason | None = None
+        if not spans:
+            problem = "empty" if row.answer.learn else "nothing-to-learn"
+        ids = tuple(ord(c) for c in self._text(row.turns))
+        prompt_tokens = len(ids) - len(row.answer.content) - 1
+        return EncodedExample(ids, prompt_tokens, Marks(len(ids), tuple(spans), problem))
+
+    def split_text(self, ids: Sequence[int], bounds: Sequence[int]) -> list[str]:
+        cuts = [0, *bounds, len(ids)]
+        return ["".join(map(chr, ids[start:end])) for start, end in pairwise(cuts)]
 
     def _reply(self, prompt: Prompt, adapter: str | None) -> str:
         question = prompt.text.rsplit("<user>", 1)[-1].split("\n<assistant>")[0]

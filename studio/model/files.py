@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from studio.errors import Cancelled, DiskFull, ModelUnavailable
+from studio.errors import DiskFull, ModelUnavailable
 from studio.model.catalogue import ModelEntry
+from studio.transfer import IsCancelled, Progress, sha256_of
 
 MARK = "studio-model.json"
-CHUNK = 1 << 20
-SPARE = 64 << 20
-"""Bytes to leave free on the disk."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage in plain words, the bytes done and the bytes in all; 0 in all means not known."""
-IsCancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -86,18 +78,6 @@ def write_mark(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     (folder / MARK).write_text(json.dumps(mark, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def sha256_of(path: Path, stage: str, done: int, total: int, progress: Progress, cancelled: IsCancelled) -> str:
-    """Return a file's SHA-256 in hexadecimal, telling how far it is: `done` bytes of `total` were there before."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            progress(stage, done, total)
-            stop_if(cancelled)
-    return digest.hexdigest()
 
 
 def check_folder(folder: Path, name: str) -> None:
@@ -159,22 +139,6 @@ def check_config(path: Path, name: str) -> None:
         )
 
 
-def stop_if(cancelled: IsCancelled) -> None:
-    """Raise Cancelled when the person asked to stop."""
-    if cancelled():
-        raise Cancelled("Fetching the model was cancelled.")
-
-
-def need_space(folder: Path, needed: int, name: str) -> None:
-    """Raise DiskFull when the disk of the folder has no room for that many bytes and a little more."""
-    free = shutil.disk_usage(folder).free
-    if free < needed + SPARE:
-        raise DiskFull(
-            f"{name} needs {megabytes(needed + SPARE)} of disk space, and {megabytes(free)} are free in {folder}.",
-            "Free some space, or put the workspace on another disk (STUDIO_WORKSPACE).",
-        )
-
-
 @contextlib.contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Turn the operating system's errors about writing into the studio's own."""
@@ -188,11 +152,6 @@ def disk_errors(folder: Path) -> Iterator[None]:
                 f"{folder} can't be written to: {error.strerror}.", "Choose another workspace (STUDIO_WORKSPACE)."
             ) from error
         raise
-
-
-def megabytes(size: int) -> str:
-    """Write a size in bytes as a person reads it."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.1f} MB"
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:

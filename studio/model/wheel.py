@@ -18,7 +18,8 @@ from pathlib import Path
 
 from studio.errors import ModelUnavailable
 from studio.model.catalogue import ModelEntry, WheelSource
-from studio.model.files import Fetched, IsCancelled, Progress, need_space, sha256_of, stop_if
+from studio.model.files import Fetched
+from studio.transfer import IsCancelled, Progress, need_space, sha256_of, stop_if
 
 LOOK_EVERY_S = 0.2
 

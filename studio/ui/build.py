@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio import adapters, samples, training
 from studio.context import Studio
-from studio.ui import adapters_tab, chat_tab, examples_tab, model_tab, present, train_tab
+from studio.ui import adapters_tab, chat_tab, data_tab, model_tab, present, train_tab
 from studio.ui.loop_bar import LoopBar
 from studio.ui.session import QUIET, Desk, Session, guarded, open_session
 from studio.ui.words import t
@@ -34,12 +34,12 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_classes="st-tabs", elem_id="tabs") as tabs:
             with gr.Tab(t("app.chat.tab"), id="chat"):
                 chat = chat_tab.build(desk, session)
-            examples = examples_tab.build(desk, session)
+            data = data_tab.build(desk, session)
             train = train_tab.build(desk, session)
             lessons = adapters_tab.build(desk, session)
             model = model_tab.build(desk, session)
         _wire_bar(desk, session, loop, tabs, chat)
-        _wire_tabs(desk, session, examples, train, lessons, model)
+        _wire_tabs(desk, session, data, train, lessons, model)
         _wire_clock(desk, session, loop, tabs, chat, train, lessons)
 
         @guarded
@@ -109,18 +109,13 @@ def _wire_bar(desk: Desk, session: gr.State, loop: LoopBar, tabs: gr.Tabs, chat:
 def _wire_tabs(
     desk: Desk,
     session: gr.State,
-    examples: examples_tab.ExamplesTab,
+    data: data_tab.DataTab,
     train: train_tab.TrainTab,
     lessons: adapters_tab.AdaptersTab,
     model: model_tab.ModelTab,
 ) -> None:
     """A tab reads the store when it is opened."""
-    examples.tab.select(
-        lambda at, *f: examples_tab.show(desk, at, *f),
-        [session, examples.search, examples.status, examples.page],
-        examples.view,
-        **QUIET,
-    )
+    data.tab.select(lambda at, shown: data_tab.show(desk, at, shown), [session, data.rows], data.view, **QUIET)
     train.tab.select(lambda *a: train_tab.show(desk, *a), [session, *train.recipe], train.view, **QUIET)
     lessons.tab.select(lambda at: adapters_tab.show(desk, at), [session], lessons.view, **QUIET)
     model.tab.select(lambda at: model_tab.show(desk, at), [session], model.view, **QUIET)

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import adapters, conversation, corrections, dataset, projects, samples
+from studio import adapters, conversation, corrections, projects, samples
 from studio.conversation import AskOptions
 from studio.errors import InvalidInput, StudioError
 from studio.records import Sampling, Shot
@@ -495,8 +495,8 @@ def _shots(desk: Desk, session: gr.State, changed: gr.State) -> None:
     def take(at: Session, example_id: str | None) -> tuple[Any, Any]:
         if not example_id:
             return gr.skip(), gr.skip()
-        example = dataset.get(desk.studio, example_id)
-        return keep(at, [*shots_of(at), Shot(example.question, example.answer)]), gr.update(value=None)
+        projects.take_shot(desk.studio, at.project_id, example_id)
+        return time.time(), gr.update(value=None)
 
     add.click(append, [session, question, reply], [changed, question, reply], **QUIET)
     saved.focus(choices, [session], saved, **QUIET)

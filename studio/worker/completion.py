@@ -1,4 +1,4 @@
-"""`SFTTrainer` that scores only the answer's positions, knows which rows come out right, and stops when all do."""
+"""`SFTTrainer` that scores only the positions with loss, knows which rows come out right, and stops when all do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trl import SFTTrainer
 
 from studio.errors import RunFailed
+from studio.model.encoding import IGNORED
 
-IGNORED = -100
 CHECK_FROM = 0.7
 """Share of rows right when last trained on, from which on a pass ends with a check of all of them."""
 SETTLE_FROM, SETTLE_BY = 0.4, 0.4
@@ -22,7 +22,7 @@ CHECK_BATCH = 16
 
 
 class CompletionTrainer(SFTTrainer):
-    """TRL's trainer with its loss computed on the answer's logits alone.
+    """TRL's trainer with its loss computed on the logits of what is learned alone: answers, and marked earlier turns.
 
     TRL scores every position on a CPU; prompts are most of a row here, and the output head is a fifth of a small
     model's work.
@@ -50,11 +50,11 @@ class CompletionTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any | None = None,
     ) -> Any:
-        """Cross-entropy of the answer's tokens; notes which rows of the batch were all right."""
+        """Cross-entropy of the tokens that are learned; notes which rows of the batch were all right."""
         self.progress.require_not_cancelled()
         rows = inputs.pop("row").tolist()
         self.progress.tokens += int(inputs["attention_mask"].sum())
-        logits, labels, places = answer_logits(model, inputs)
+        logits, labels, places = learned_logits(model, inputs)
         loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
         for row, is_right in zip(rows, rows_right(logits, labels, places, len(rows)), strict=True):
             (self.progress.right.add if is_right else self.progress.right.discard)(row)
@@ -65,10 +65,11 @@ class CompletionTrainer(SFTTrainer):
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def check_all_rows(self) -> set[int]:
-        """Rows whose every answer token is the most likely one after its true predecessors.
+        """Rows whose every learned token is the most likely one after its true predecessors.
 
-        Then, and only then, greedy decoding reproduces the whole answer. Only dropout leaves training mode: in
-        evaluation mode bitsandbytes repacks 4-bit weights for good on some CPUs.
+        Then, and only then, greedy decoding reproduces the whole answer, and each marked turn after the turns before
+        it. Only dropout leaves training mode: in evaluation mode bitsandbytes repacks 4-bit weights for good on some
+        CPUs.
         """
         dropouts = [module for module in self.model.modules() if isinstance(module, torch.nn.Dropout)]
         for module in dropouts:
@@ -89,33 +90,33 @@ class CompletionTrainer(SFTTrainer):
             batch = {k: v.to(self.model.device) for k, v in batch.items()}
             rows = batch.pop("row").tolist()
             with torch.no_grad(), self.compute_loss_context_manager():
-                flags = rows_right(*answer_logits(self.model, batch), len(rows))
+                flags = rows_right(*learned_logits(self.model, batch), len(rows))
             right |= {row for row, is_right in zip(rows, flags, strict=True) if is_right}
         return right
 
 
-def answer_logits(model: Any, inputs: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """What the model says at the answers' positions alone.
+def learned_logits(model: Any, inputs: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """What the model says at the positions with loss alone.
 
     Returns:
         Logits (N, V), the labels (N,) they predict, and the place in the batch (N,) of each one's row; N is the
-        number of answer tokens in the batch.
+        number of learned tokens in the batch.
     """
     # Position t predicts token t + 1.
     labels = inputs["labels"][:, 1:]
-    is_answer = labels != IGNORED
+    is_learned = labels != IGNORED
     head = model.get_output_embeddings()
     # The head is handed these positions only, by a hook, so that whatever a model does to its logits still happens.
-    handle = head.register_forward_pre_hook(lambda _, hidden: (hidden[0][:, :-1][is_answer].unsqueeze(0),))
+    handle = head.register_forward_pre_hook(lambda _, hidden: (hidden[0][:, :-1][is_learned].unsqueeze(0),))
     try:
         output = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
     finally:
         handle.remove()
-    return output.logits[0], labels[is_answer], is_answer.nonzero()[:, 0]
+    return output.logits[0], labels[is_learned], is_learned.nonzero()[:, 0]
 
 
 def rows_right(logits: Any, labels: Any, places: Any, count: int) -> list[bool]:
-    """Whether each row's labelled tokens are all the most likely ones; arguments as `answer_logits` returns them."""
+    """Whether each row's labelled tokens are all the most likely ones; arguments as `learned_logits` returns them."""
     wrong = set(places[logits.detach().argmax(dim=-1) != labels].tolist())
     return [place not in wrong for place in range(count)]
 

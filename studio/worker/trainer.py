@@ -1,8 +1,8 @@
 """Supervised fine-tuning of an adapter, readable from top to bottom.
 
 TRL's `SFTTrainer` with PEFT LoRA on a base in 4 bits (QLoRA, arXiv:2305.14314) or on the same values unpacked (LoRA,
-arXiv:2106.09685). The loss is taken on the answer only. Training goes on until every row comes out right, or the
-planned passes are over.
+arXiv:2106.09685). The loss is taken on what is marked to be learned only: the answer, and earlier turns. Training goes
+on until every row comes out right, or the planned passes are over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import psutil
 
 from studio.errors import Cancelled, RunFailed
 from studio.jobdir import JobDir
-from studio.records import Recipe, turns_from
+from studio.model.encoding import IGNORED, EncodedExample, Fit, TrainingRow, encode_examples, fit
+from studio.records import Recipe
 from studio.workspace import write_json
 
 SHORT_ROW = 256
@@ -55,7 +56,7 @@ def run(job: JobDir, spec: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         Cancelled: someone asked to stop.
-        RunFailed: no row fits, or the loss stopped being a number.
+        RunFailed: no row can be trained on, or the loss stopped being a number.
     """
     recipe = Recipe(**spec["recipe"])
     rows = job.rows()
@@ -64,18 +65,19 @@ def run(job: JobDir, spec: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from studio.model.loading import load_base
-    from studio.model.template import encode_example, load_tokenizer, template_hash
+    from studio.model.template import load_tokenizer, template_hash
 
     torch.manual_seed(recipe.seed)
     base_path = Path(spec["base_path"])
     tokenizer = load_tokenizer(base_path)
-    encoded = [encode_example(tokenizer, turns_from(row["messages"]), row["answer"]) for row in rows]
+    whole = encode_examples(tokenizer, [TrainingRow.from_dict(row) for row in rows])
     limit = min(recipe.max_length, spec["context_length"])
-    kept = [i for i, example in enumerate(encoded) if len(example.ids) <= limit]
+    fits = [fit(example.marks, limit, recipe.excess_length_strategy) for example in whole]
+    kept = [i for i, one in enumerate(fits) if one.left_out is None]
     if not kept:
-        raise RunFailed("No example fits into the model's context.", "Shorten the examples or raise max_length.")
-    longest = max(len(encoded[i].ids) for i in kept)
-    too_long = [rows[i]["example"] for i in range(len(rows)) if i not in set(kept)]
+        raise _none_left(fits)
+    encoded = [whole[i].cut(fits[i]) for i in kept]
+    longest = max(len(example.ids) for example in encoded)
     progress.rows = len(kept)
     progress.require_not_cancelled()
     model = load_base(
@@ -88,7 +90,7 @@ def run(job: JobDir, spec: dict[str, Any]) -> dict[str, Any]:
     )
     progress.require_not_cancelled()
     progress.phase("preparing")
-    trainer = _trainer(job, recipe, spec, model, tokenizer, [encoded[i] for i in kept], progress)
+    trainer = _trainer(job, recipe, spec, model, tokenizer, encoded, progress)
     progress.training_started = time.time()
     trainer.train()
     train_s = time.time() - progress.training_started
@@ -100,7 +102,7 @@ def run(job: JobDir, spec: dict[str, Any]) -> dict[str, Any]:
         "template_hash": template_hash(tokenizer),
         "learned": len(progress.right),
         "of": len(kept),
-        "too_long": too_long,
+        **_told([row["example"] for row in rows], whole, fits, trainer.train_dataset),
         "passes": round(trainer.state.epoch or 0),
         "steps": trainer.state.global_step,
         "train_s": train_s,
@@ -112,13 +114,39 @@ def run(job: JobDir, spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _none_left(fits: Sequence[Fit]) -> RunFailed:
+    if any(one.left_out == "too-long" for one in fits):
+        return RunFailed("No example fits into the model's context.", "Shorten the examples or raise max_length.")
+    return RunFailed("There is nothing to learn in any of the examples.", "Mark the answers that are to be learned.")
+
+
+def _told(ids: Sequence[str], whole: Sequence[EncodedExample], fits: Sequence[Fit], dataset: Any) -> dict[str, Any]:
+    """What became of each row; tokens with loss are counted in what was trained on."""
+    left_out = {id_: one.left_out for id_, one in zip(ids, fits, strict=True) if one.left_out is not None}
+    kept = [id_ for id_ in ids if id_ not in left_out]
+    by_row = {
+        kept[row]: sum(label != IGNORED for label in labels[1:])
+        for row, labels in zip(dataset["row"], dataset["labels"], strict=True)
+    }
+    return {
+        "rows": len(by_row),
+        "row_tokens": sum(map(len, dataset["input_ids"])),
+        "loss_tokens": sum(by_row.values()),
+        "loss_tokens_by_row": by_row,
+        "cut_tokens": sum(one.cut for one in fits),
+        "left_out": left_out,
+        "too_long": [id_ for id_, reason in left_out.items() if reason == "too-long"],
+        "unchecked": sum(not example.learns_answer for example in whole),
+    }
+
+
 def _trainer(
     job: JobDir,
     recipe: Recipe,
     spec: dict[str, Any],
     model: Any,
     tokenizer: Any,
-    encoded: Sequence[Any],
+    encoded: Sequence[EncodedExample],
     progress: Progress,
 ) -> Any:
     import torch
@@ -132,7 +160,7 @@ def _trainer(
     dataset = Dataset.from_dict(
         {
             "input_ids": [list(e.ids) for e in encoded],
-            "labels": [[-100] * e.prompt_tokens + list(e.ids[e.prompt_tokens :]) for e in encoded],
+            "labels": [e.labels() for e in encoded],
             "row": list(range(len(encoded))),
         }
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,16 @@ import pytest
 from hypothesis import strategies as st
 
 from studio.records import Example, Turn
+from tests.conftest import REPO
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 TOOLS = [{"type": "function", "function": {"name": "hours", "parameters": {"type": "object", "properties": {}}}}]
 
 
 def real_file(name: str) -> Path:
-    """A file that people train on; it lies beside the clone, and a run without it says so."""
-    path = next((p / name for p in (REAL, Path("/work/shared/data")) if (p / name).exists()), None)
+    """A file that people train on, from the folder `shared` beside the clone. A run without it says so."""
+    path = next((p for folder in REPO.parents if (p := folder / "shared" / "data" / name).exists()), None)
     if path is None:
-        warnings.warn(pytest.PytestWarning(f"{REAL / name} is not there"), stacklevel=2)
-        pytest.skip(f"{REAL / name} is not there: this was not tested on real files")
+        pytest.skip(f"shared/data/{name} is not beside the clone: NOT TESTED on a real file")
     return path
 
 
@@ -46,10 +44,31 @@ def example(number: int = 0, **fields: Any) -> Example:
 TEXT = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
     st.sampled_from(
-        ["=1+1", "'=1", "''-x", "＝SUM(A1)", "\t-x", "\r", "a\r\nb", ' "q", x', "[1]", '[{"role":"user","content":"x"}]',
-         "\u2028", "\0", " lead", "日本語の文。\n\n二", "👩🏽‍💻", "<|im_end|>", "{}", "[]", "null", "\ufeff", "\ufeff=1"]
+        [
+            "=1+1",
+            "'=1",
+            "''-x",
+            "＝SUM(A1)",
+            "\t-x",
+            "\r",
+            "a\r\nb",
+            ' "q", x',
+            "[1]",
+            '[{"role":"user","content":"x"}]',
+            "\u2028",
+            "\0",
+            " lead",
+            "日本語の文。\n\n二",
+            "👩🏽‍💻",
+            "<|im_end|>",
+            "{}",
+            "[]",
+            "null",
+            "\ufeff",
+            "\ufeff=1",
+        ]
     ),
-)  # fmt: skip
+)
 SAID = TEXT.filter(str.strip)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
