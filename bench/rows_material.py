@@ -33,12 +33,15 @@ _COMMON = (
     " animal point mother world near build self earth father"
 ).split()
 _JA_COMMON = (
-    "図書館 開館 時間 本 貸出 返却 予約 利用 カード 手続き 窓口 電話 確認 必要 可能 場合 期限 延長 資料 検索 お知らせ 変更"
-    " 登録 案内 質問 回答 説明 方法 お客様 商品 注文 配送 料金 無料 有料 午前 午後 月曜日 火曜日 休館日 来週 今日 明日 担当"
+    "図書館 開館 時間 本 貸出 返却 予約 利用 カード 手続き 窓口 電話 確認 必要 可能 場合 期限 延長 資料 検索 お知らせ"
+    " 変更 登録 案内 質問 回答 説明 方法 お客様 商品 注文 配送 料金 無料 有料 午前 午後 月曜日 火曜日 休館日 来週"
+    " 今日 明日 担当"
 ).split()
 _JA_LINKS = ("は", "が", "を", "に", "で", "の", "と", "から", "まで", "も")
 _JA_ENDS = ("です。", "ます。", "ました。", "ください。", "できます。", "ありません。")
-_SYLLABLES = "ba ce di fo gu la me ni po ru sa te vi zo cra dle fri glo nes pra ston tri ver wen xar yol bri chu".split()
+_SYLLABLES = (
+    "ba ce di fo gu la me ni po ru sa te vi zo cra dle fri glo nes pra ston tri ver wen xar yol bri chu".split()
+)
 
 
 def vocabulary(size: int = 30_000) -> list[str]:

@@ -224,20 +224,22 @@ def chat(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def import_rows(options: argparse.Namespace, settings: Settings) -> None:
-    from studio import dataset
+    from studio import imports
     from studio.errors import ImportRejected
 
     with _opened(settings, "import") as studio:
         project = _project(studio, options)
         try:
-            report = dataset.import_file(studio, project.id, options.file, approve=options.approve)
+            report = imports.import_file(studio, project.id, options.file, approve=options.approve)
         except ImportRejected as error:
             if options.json:
                 errors = [{"row": e.row, "reason": e.reason} for e in error.rows]
                 print(json.dumps({"added": 0, "skipped": 0, "errors": errors}, ensure_ascii=False))
             raise
-        value = {"added": report.added, "skipped": report.skipped, "errors": []}
-        _print(options, value, f"{report.added} examples added, {report.skipped} were there already.")
+        value = {"added": report.added, "skipped": report.skipped, "changed": report.changed, "errors": []}
+        changed = f" {report.changed} were changed." if report.changed else ""
+        held = f" {report.held} break a rule and are drafts." if report.held else ""
+        _print(options, value, f"{report.added} examples added, {report.skipped} were there already.{changed}{held}")
 
 
 def _example_value(example: Any) -> dict[str, Any]:
