@@ -236,7 +236,7 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
                 errors = [{"row": e.row, "reason": e.reason} for e in error.rows]
                 print(json.dumps({"added": 0, "skipped": 0, "errors": errors}, ensure_ascii=False))
             raise
-        value = {"added": report.added, "skipped": report.skipped, "changed": report.changed, "errors": []}
+        value = {"added": report.added, "skipped": report.skipped, "errors": []}
         changed = f" {report.changed} were changed." if report.changed else ""
         held = f" {report.held} break a rule and are drafts." if report.held else ""
         _print(options, value, f"{report.added} examples added, {report.skipped} were there already.{changed}{held}")

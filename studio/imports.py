@@ -257,8 +257,9 @@ class _Import:
                 self._refuse(number, f"was changed here too{by} since the file was written")
                 return None
         status, _ = self._checked(wanted.status, wanted.answer)
-        made = {"author": self._action.author, "created_at": now(), "action_id": self._action.id}
-        return replace(wanted, status=status, version=current.version + 1, **made)
+        action = self._action
+        new = replace(wanted, status=status, version=current.version + 1)
+        return replace(new, author=action.author, created_at=now(), action_id=action.id)
 
     def end(self) -> ImportReport:
         """Take in what waits; the work is done but for being made durable.
