@@ -60,21 +60,25 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
             shape = Shape(name, mapping)
         if options.preview:
             return _preview(options, imports.preview(studio, files[0][1], shape))
-        added = skipped = 0
         try:
-            with studio.store.transaction():
-                for split, path in files:
-                    report = imports.import_file(
-                        studio, project.id, path, shape=shape, approve=options.approve, source=source, split=split
-                    )
-                    added, skipped = added + report.added, skipped + report.skipped
+            reports = [
+                imports.import_file(
+                    studio, project.id, path, shape=shape, approve=options.approve, side=side, source=source
+                )
+                for side, path in files
+            ]
         except ImportRejected as error:
             if options.json:
                 errors = [{"row": e.row, "reason": e.reason} for e in error.rows]
                 print(json.dumps({"added": 0, "skipped": 0, "errors": errors}, ensure_ascii=False))
             raise
-        value = {"added": added, "skipped": skipped, "errors": []}
-        return print_value(options, value, f"{added} examples added, {skipped} were there already.")
+        added, skipped, changed, held = (
+            sum(getattr(report, name) for report in reports) for name in ("added", "skipped", "changed", "held")
+        )
+        text = f"{added} examples added, {skipped} were there already."
+        text += f" {changed} were changed." if changed else ""
+        text += f" {held} break a rule and are drafts." if held else ""
+        return print_value(options, {"added": added, "skipped": skipped, "errors": []}, text)
 
 
 def _pair(item: str) -> tuple[str, str]:
@@ -102,6 +106,7 @@ def _files(studio: Any, named: str) -> tuple[list[tuple[str | None, Path]], str]
         split=reference.split,
         revision=reference.revision,
         progress=progress_bar(),
+        cancelled=lambda: False,
     )
     return list(fetched.files), fetched.source
 
@@ -194,6 +199,7 @@ def _push(studio: Any, written: Any, options: argparse.Namespace) -> dict[str, A
         private=not options.public,
         message=message,
         progress=progress_bar(),
+        cancelled=lambda: False,
     )
     return {"url": pushed.url, "revision": pushed.revision}
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import EllipsisType
 from typing import Any
 
 from studio import projects, quality
 from studio.context import Studio
-from studio.errors import Conflict, ImportRejected, InvalidInput, NotFound, RowError
+from studio.errors import Conflict, InvalidInput, NotFound
 from studio.records import Example, Format, Project, Status, Turn, new_id, now
 from studio.rows import Action, ActionKind, Facets, Flag, RowFilter, Sort
 
-MAX_FILE_BYTES = 1_000_000_000
-SHOWN_ERRORS = 20
-_ALPACA = {"instruction", "input", "output", "system"}
 MAX_TAG = 60
 MAX_NOTE = 10_000
 _KINDS: Mapping[Status, ActionKind] = {
@@ -26,15 +21,6 @@ _KINDS: Mapping[Status, ActionKind] = {
     "draft": "drafted",
     "deleted": "deleted",
 }
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import did. It is all or nothing: with any bad row, nothing is added."""
-
-    added: int
-    skipped: int
-    """Rows that were there already."""
 
 
 # Looking
@@ -376,6 +362,11 @@ def _action(studio: Studio, project_id: str, kind: ActionKind, detail: str, auth
     return Action(new_id("h"), project_id, kind, 0, author or studio.settings.author, detail)
 
 
+def record_import(studio: Studio, action: Action) -> None:
+    """Write the action of an import, in the transaction that added its rows."""
+    _record(studio, action, action.rows)
+
+
 def _record(studio: Studio, action: Action, rows: int) -> Action:
     if not rows:
         raise InvalidInput("Nothing changed.", "The rows are like that already, or none was chosen.")
@@ -412,169 +403,3 @@ def as_messages(example: Example) -> dict[str, Any]:
 
 def as_row(example: Example, format_: Format) -> dict[str, Any]:
     return as_instruction(example) if format_ == "instruction" else as_messages(example)
-
-
-# Importing
-
-
-def import_file(
-    studio: Studio, project_id: str, path: Path, *, approve: bool = False, author: str = ""
-) -> ImportReport:
-    """Add the rows of a JSON or JSON Lines file, Alpaca or `messages`. All of them or none.
-
-    Raises:
-        InvalidInput: the file can't be read or holds no rows.
-        ImportRejected: some rows are bad; their numbers and reasons are in it.
-    """
-    project = projects.get(studio, project_id)
-    examples, errors = [], []
-    seen = studio.store.examples.keys(project_id)
-    skipped = 0
-    for number, row in _read(path):
-        try:
-            example = _from_row(project, row, approve, author or studio.settings.author)
-        except InvalidInput as error:
-            errors.append(RowError(number, str(error)))
-            continue
-        if (key := example.key()) in seen:
-            skipped += 1
-            continue
-        seen.add(key)
-        examples.append(example)
-    if errors:
-        shown = "; ".join(f"row {e.row}: {e.reason}" for e in errors[:SHOWN_ERRORS])
-        more = f"; and {len(errors) - SHOWN_ERRORS} more" if len(errors) > SHOWN_ERRORS else ""
-        raise ImportRejected(
-            f"{len(errors)} rows of {path.name} can't be imported ({shown}{more}).",
-            tuple(errors),
-            "Nothing was imported. Mend these rows and import the file again.",
-        )
-    if not examples and not skipped:
-        raise InvalidInput(f"{path.name} holds no rows.")
-    if examples:
-        add_rows(studio, project_id, examples, "imported", detail=path.name, author=author)
-    return ImportReport(len(examples), skipped)
-
-
-def _read(path: Path) -> Iterator[tuple[int, Any]]:
-    """(row number, row) of a file; for JSON Lines the number of the line. A row that is no JSON is an exception."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InvalidInput(f"{path.name} is larger than {MAX_FILE_BYTES // 10**9} GB.", "Split it.")
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        bad_line = error.object[: error.start].count(b"\n") + 1
-        raise InvalidInput(f"{path.name} is not UTF-8 text (line {bad_line}).", "Save it as UTF-8.") from error
-    except OSError as error:
-        raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
-    if not text.strip():
-        raise InvalidInput(f"{path.name} is empty.")
-    if text.lstrip().startswith("["):
-        try:
-            rows = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            row = _first_broken_row(text)
-            raise ImportRejected(
-                f"{path.name} is broken in row {row}: {error}.",
-                (RowError(row, "not valid JSON"),),
-                "Nothing was imported. Mend the file and import it again.",
-            ) from error
-        yield from enumerate(rows, 1)
-        return
-    # Not `splitlines`: a line separator such as U+2028 may stand inside a JSON string.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, _row_of(line)
-
-
-def _first_broken_row(text: str) -> int:
-    """1-based number of the first row of a JSON list that can't be read."""
-    decoder, position, row = json.JSONDecoder(), text.index("[") + 1, 1
-    while True:
-        position += len(text[position:]) - len(text[position:].lstrip(" \t\r\n,"))
-        try:
-            _, position = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            return row
-        row += 1
-
-
-def _row_of(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return error
-
-
-def _from_row(project: Project, row: Any, approve: bool, author: str) -> Example:
-    if isinstance(row, Exception):
-        raise InvalidInput("not valid JSON")
-    if not isinstance(row, Mapping):
-        raise InvalidInput("not an object with named fields")
-    if "messages" in row:
-        messages, answer = _from_messages(row["messages"])
-        extra = {k: v for k, v in row.items() if k != "messages"}
-    elif "instruction" in row or "output" in row:
-        messages, answer = _from_alpaca(row)
-        extra = {k: v for k, v in row.items() if k not in _ALPACA}
-        if row.get("input"):
-            extra["input"] = row["input"]
-    else:
-        names = ", ".join(map(str, list(row)[:6])) or "none"
-        raise InvalidInput(f"needs `messages`, or `instruction` and `output` (found: {names})")
-    if project.format == "instruction" and [t.role for t in messages if t.role != "system"] != ["user"]:
-        raise InvalidInput("has several turns; this project keeps single questions")
-    return Example(
-        new_id("e"),
-        project.id,
-        1,
-        "approved" if approve else "draft",
-        tuple(messages),
-        answer,
-        source="import",
-        extra=extra,
-        author=author,
-    )
-
-
-def _from_alpaca(row: Mapping[str, Any]) -> tuple[list[Turn], str]:
-    instruction, input_, output = _text(row, "instruction"), _text(row, "input", ""), _text(row, "output")
-    question = f"{instruction}\n\n{input_}" if input_ else instruction
-    if not question.strip():
-        raise InvalidInput("`instruction` is empty")
-    if not output.strip():
-        raise InvalidInput("`output` is empty")
-    system = _text(row, "system", "")
-    return [*([Turn("system", system)] if system else []), Turn("user", question)], output
-
-
-def _from_messages(value: Any) -> tuple[list[Turn], str]:
-    if not isinstance(value, list) or not value:
-        raise InvalidInput("`messages` is not a list of turns")
-    turns = []
-    for turn in value:
-        if not isinstance(turn, Mapping) or turn.get("role") not in ("system", "user", "assistant"):
-            raise InvalidInput("a turn needs a `role` of system, user or assistant")
-        turns.append(Turn(turn["role"], _text(turn, "content")))
-    if turns[-1].role != "assistant" or len(turns) < 2 or turns[-2].role != "user":
-        raise InvalidInput("the last turns must be a question (user) and its answer (assistant)")
-    if any(turn.role == "system" for turn in turns[1:]):
-        raise InvalidInput("a system turn can only come first")
-    if not turns[-2].content.strip():
-        raise InvalidInput("the question is empty")
-    if not turns[-1].content.strip():
-        raise InvalidInput("the answer is empty")
-    return turns[:-1], turns[-1].content
-
-
-def _text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
-    value = row.get(key, default)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str):
-        raise InvalidInput(f"`{key}` is missing" if value is None else f"`{key}` is not text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"`{key}` holds half a character (an unpaired surrogate)") from error
-    return value

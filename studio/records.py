@@ -44,6 +44,16 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{moment:016x}{os.urandom(3).hex()}"
 
 
+def new_ids(prefix: str, count: int) -> list[str]:
+    """Many ids at once, one nanosecond after the other."""
+    global _last_ns
+    with _clock:
+        first = max(time.time_ns(), _last_ns + 1)
+        _last_ns = first + count - 1
+    bits = os.urandom(3 * count).hex()
+    return [f"{prefix}_{first + i:016x}{bits[6 * i : 6 * i + 6]}" for i in range(count)]
+
+
 def now() -> datetime:
     """The present moment, UTC."""
     return datetime.now(UTC)
@@ -261,11 +271,18 @@ class Example:
 
     def key(self) -> int:
         """64 bits of a hash (BLAKE2b, signed) of what is asked and answered: two rows with one key are duplicates."""
-        digest = hashlib.blake2b(digest_size=8)
+        parts = []
         for turn in self.turns:
             tools = json.dumps(turn.as_message(), sort_keys=True) if turn.extra else ""
-            digest.update(f"{turn.role}\x1f{turn.content}\x1f{tools}\x1e".encode("utf-8", "surrogatepass"))
-        return int.from_bytes(digest.digest(), signed=True)
+            parts.append(f"{turn.role}\x1f{turn.content}\x1f{tools}\x1e")
+        return key_of("".join(parts))
+
+
+def key_of(said: str) -> int:
+    """`Example.key` of turns, each written as role, content and tools with a unit separator after the first two and a
+    record separator at its end."""
+    digest = hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), signed=True)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from studio import dataset, projects, samples
+from studio import dataset, imports, projects, samples
 from studio.context import Studio
-from studio.errors import ImportRejected, InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound
 from studio.records import Project, Turn, new_id
 from tests.conftest import together
 
@@ -41,162 +41,11 @@ def write(tmp_path: Path, rows: list[Any], name: str = "rows.json") -> Path:
     return path
 
 
-# Importing
-
-
-@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
-def test_alpaca_rows(studio: Studio, project: Project, tmp_path: Path, name: str) -> None:
-    report = dataset.import_file(studio, project.id, write(tmp_path, ALPACA, name), author="ann")
-    assert (report.added, report.skipped) == (3, 0)
-    plain, with_input, own_system = studio.store.examples.find(project.id)
-    assert (plain.messages, plain.answer) == ((Turn("user", "When do you open?"),), "At nine.")
-    assert (plain.status, plain.source, plain.author, plain.split) == ("draft", "import", "ann", "train")
-    assert with_input.messages == (Turn("user", "Translate.\n\nGuten Tag"),)
-    assert with_input.extra == {"topic": "German", "input": "Guten Tag"}
-    assert own_system.messages == (Turn("system", "図書館です。"), Turn("user", "何時に開きますか。"))
-    assert own_system.answer == "9時です。\u2028はい。"
-
-
-@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
-def test_message_rows(studio: Studio, project: Project, tmp_path: Path, name: str) -> None:
-    dataset.import_file(studio, project.id, write(tmp_path, MESSAGES, name), approve=True)
-    first, second = studio.store.examples.find(project.id)
-    assert (first.status, first.extra, first.answer) == ("approved", {"id": 7}, "Hello")
-    assert [t.role for t in second.messages] == ["system", "user", "assistant", "user"]
-    assert (second.question, second.answer) == ("Two", "Dos")
-
-
-def test_rows_keep_the_order_of_the_file(studio: Studio, project: Project, tmp_path: Path) -> None:
-    rows = [{"instruction": f"Question {n}", "output": "A"} for n in range(300)]
-    dataset.import_file(studio, project.id, write(tmp_path, rows))
-    assert [e.question for e in studio.store.examples.find(project.id)] == [r["instruction"] for r in rows]
-
-
-def test_a_file_of_another_system(studio: Studio, project: Project, tmp_path: Path) -> None:
-    path = tmp_path / "windows.jsonl"
-    path.write_bytes(
-        b"\xef\xbb\xbf" + b'{"instruction": "Q", "output": "A"}\r\n\r\n{"instruction": "R", "output": "B"}\r\n'
-    )
-    assert dataset.import_file(studio, project.id, path).added == 2
-
-
-def test_rows_that_are_there_already_are_skipped(studio: Studio, project: Project, tmp_path: Path) -> None:
-    path = write(tmp_path, [*ALPACA, ALPACA[0]])
-    assert dataset.import_file(studio, project.id, path) == dataset.ImportReport(3, 1)
-    assert dataset.import_file(studio, project.id, path) == dataset.ImportReport(0, 4)
-    assert studio.store.examples.count(project.id) == 3
-
-
-@pytest.mark.parametrize(
-    ("row", "reason"),
-    [
-        ("text", "not an object"),
-        (None, "not an object"),
-        ({}, "needs `messages`"),
-        ({"question": "Q", "answer": "A"}, r"found: question, answer"),
-        ({"instruction": "Q"}, "`output` is missing"),
-        ({"output": "A"}, "`instruction` is missing"),
-        ({"instruction": " ", "output": "A"}, "`instruction` is empty"),
-        ({"instruction": "Q", "output": "\n"}, "`output` is empty"),
-        ({"instruction": "Q", "output": 5}, "`output` is not text"),
-        ({"instruction": "Q", "output": "A", "input": ["x"]}, "`input` is not text"),
-        ({"instruction": "Q", "output": "\ud800"}, "half a character"),
-        ({"messages": "Hi"}, "not a list"),
-        ({"messages": []}, "not a list"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "needs a `role`"),
-        ({"messages": ["Hi"]}, "needs a `role`"),
-        ({"messages": [{"role": "user", "content": "x"}]}, "last turns must be"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "last turns must be"),
-        ({"messages": [{"role": "user", "content": None}, {"role": "assistant", "content": "x"}]}, "missing"),
-        ({"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "x"}]}, "question is empty"),
-        ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": " "}]}, "answer is empty"),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": "x"},
-                    {"role": "system", "content": "x"},
-                    {"role": "user", "content": "x"},
-                    {"role": "assistant", "content": "x"},
-                ]
-            },
-            "system turn can only come first",
-        ),
-    ],
-)
-@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
-def test_a_bad_row_is_numbered_and_nothing_is_added(
-    studio: Studio, project: Project, tmp_path: Path, row: object, reason: str, name: str
-) -> None:
-    path = tmp_path / name
-    rows = [json.dumps(r) for r in (ALPACA[0], ALPACA[1], row, ALPACA[2])]
-    path.write_text("\n".join(rows) if name.endswith("l") else f"[{','.join(rows)}]", encoding="utf-8")
-    with pytest.raises(ImportRejected, match=f"row 3: .*{reason}") as caught:
-        dataset.import_file(studio, project.id, path)
-    assert [e.row for e in caught.value.rows] == [3]
-    assert studio.store.examples.count(project.id) == 0
-
-
-def test_every_bad_row_is_told_but_only_the_first_are_shown(studio: Studio, project: Project, tmp_path: Path) -> None:
-    path = write(tmp_path, [{"instruction": "Q"}] * 30 + ALPACA, "rows.jsonl")
-    with pytest.raises(ImportRejected, match=r"30 rows of rows\.jsonl .* and 10 more") as caught:
-        dataset.import_file(studio, project.id, path)
-    assert [e.row for e in caught.value.rows] == list(range(1, 31))
-
-
-def test_broken_lines_are_numbered_as_in_an_editor(studio: Studio, project: Project, tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    good = json.dumps(ALPACA[0])
-    path.write_text(f"{good}\n\n{good[:-5]}\n{'[' * 100_000}\n{good}\n")
-    with pytest.raises(ImportRejected) as caught:
-        dataset.import_file(studio, project.id, path)
-    assert [(e.row, e.reason) for e in caught.value.rows] == [(3, "not valid JSON"), (4, "not valid JSON")]
-
-
-def test_a_broken_array_names_its_row_and_line(studio: Studio, project: Project, tmp_path: Path) -> None:
-    path = tmp_path / "rows.json"
-    path.write_text(json.dumps(ALPACA, indent=1).replace('"output": "Good day"', '"output": Good day'))
-    with pytest.raises(ImportRejected, match=r"broken in row 2: .*line 10 column") as caught:
-        dataset.import_file(studio, project.id, path)
-    assert [e.row for e in caught.value.rows] == [2]
-    assert studio.store.examples.count(project.id) == 0
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"", "is empty"),
-        (b" \n", "is empty"),
-        (b"[]", "holds no rows"),
-        (b'{"instruction": "Q", "output": "A"}\n\xff\xfe', r"not UTF-8 text \(line 2\)"),
-    ],
-)
-def test_a_file_that_holds_nothing_to_read(
-    studio: Studio, project: Project, tmp_path: Path, data: bytes, said: str
-) -> None:
-    path = tmp_path / "rows.json"
-    path.write_bytes(data)
-    with pytest.raises(InvalidInput, match=said):
-        dataset.import_file(studio, project.id, path)
-
-
-def test_a_file_that_isnt_there(studio: Studio, project: Project, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="can't be read: No such file"):
-        dataset.import_file(studio, project.id, tmp_path / "none.json")
-    with pytest.raises(InvalidInput, match="can't be read"):
-        dataset.import_file(studio, project.id, tmp_path)
-
-
-def test_an_instruction_project_takes_single_questions_only(studio: Studio, project: Project, tmp_path: Path) -> None:
-    projects.set_format(studio, project.id, "instruction")
-    with pytest.raises(ImportRejected, match="row 2: has several turns"):
-        dataset.import_file(studio, project.id, write(tmp_path, MESSAGES))
-
-
 # Converting
 
 
 def test_alpaca_to_messages_and_back(studio: Studio, project: Project, tmp_path: Path) -> None:
-    dataset.import_file(studio, project.id, write(tmp_path, ALPACA))
+    imports.import_file(studio, project.id, write(tmp_path, ALPACA))
     rows = studio.store.examples.find(project.id)
     back = [dataset.as_row(e, "instruction") for e in rows]
     for row, original in zip(back, ALPACA, strict=True):
@@ -209,14 +58,14 @@ def test_alpaca_to_messages_and_back(studio: Studio, project: Project, tmp_path:
         ]
     }
     other = projects.create(studio, "Other")
-    dataset.import_file(studio, other.id, write(tmp_path, as_chat, "chat.jsonl"))
+    imports.import_file(studio, other.id, write(tmp_path, as_chat, "chat.jsonl"))
     assert [(e.messages, e.answer) for e in studio.store.examples.find(other.id)] == [
         (e.messages, e.answer) for e in rows
     ]
 
 
 def test_messages_to_instruction_and_back(studio: Studio, project: Project, tmp_path: Path) -> None:
-    dataset.import_file(studio, project.id, write(tmp_path, MESSAGES))
+    imports.import_file(studio, project.id, write(tmp_path, MESSAGES))
     single, several = studio.store.examples.find(project.id)
     assert dataset.as_instruction(single) == {"instruction": "Hi", "input": "", "output": "Hello"}
     assert dataset.as_messages(several) == MESSAGES[1]
@@ -234,7 +83,7 @@ def test_whatever_is_imported_is_exported_unchanged(
 ) -> None:
     project = projects.create(studio, new_id("p"))
     row = {"instruction": instruction, "input": input_, "output": output}
-    dataset.import_file(studio, project.id, write(tmp_path, [row], "rows.jsonl"))
+    imports.import_file(studio, project.id, write(tmp_path, [row], "rows.jsonl"))
     assert [dataset.as_instruction(e) for e in studio.store.examples.find(project.id)] == [row]
 
 
@@ -252,7 +101,7 @@ def test_every_change_of_a_row_is_a_version(studio: Studio, project: Project) ->
 
 
 def test_an_edit_keeps_the_earlier_turns(studio: Studio, project: Project, tmp_path: Path) -> None:
-    dataset.import_file(studio, project.id, write(tmp_path, MESSAGES))
+    imports.import_file(studio, project.id, write(tmp_path, MESSAGES))
     several = studio.store.examples.find(project.id)[1]
     edited = dataset.edit(studio, several.id, prompt="Three", answer="Tres")
     assert edited.messages == (*several.messages[:-1], Turn("user", "Three"))

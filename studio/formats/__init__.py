@@ -1,8 +1,10 @@
 """The files of other tools: recognised, read as drafts, written from examples, and compared after writing."""
 
 from studio.formats.card import Card
+from studio.formats.containers import Position, container_of, raw_rows
 from studio.formats.draft import Draft
-from studio.formats.reading import Preview, read, recognise
+from studio.formats.plain import Plain, plain_of
+from studio.formats.reading import Preview, read, read_rows, recognise
 from studio.formats.render import FORMATS, FormatName
 from studio.formats.shapes import FIELDS, Shape
 from studio.formats.verifying import Verification, verify
@@ -16,11 +18,17 @@ __all__ = [
     "Card",
     "Draft",
     "FormatName",
+    "Plain",
+    "Position",
     "Preview",
     "Shape",
     "Verification",
     "Written",
+    "container_of",
+    "plain_of",
+    "raw_rows",
     "read",
+    "read_rows",
     "recognise",
     "verify",
     "write",

@@ -6,7 +6,8 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -15,7 +16,7 @@ import orjson
 from studio.errors import InvalidInput
 from studio.formats.cells import restored
 from studio.formats.json_list import MAX_ROW_BYTES, Broken, list_rows, refuse, too_long, whole
-from studio.formats.parquet import read_parquet
+from studio.formats.parquet import count_parquet, read_parquet
 
 Container = Literal["json", "jsonl", "csv", "parquet", "folder"]
 
@@ -76,7 +77,32 @@ def files_of(folder: Path) -> list[Path]:
     return []
 
 
-def raw_rows(path: Path) -> Iterator[tuple[int, Any]]:
+class Position:
+    """Where reading a file, or a folder of them, stands. For the thread that reads."""
+
+    def __init__(self, path: Path) -> None:
+        files = files_of(path) if path.is_dir() else [path]
+        self.total = sum(file.stat().st_size for file in files if file.exists())
+        """In bytes."""
+        self._before = 0
+        self._tell: Callable[[], int] = lambda: 0
+
+    def done(self) -> int:
+        """Bytes that were read so far."""
+        return min(self._before + self._tell(), self.total)
+
+    @contextmanager
+    def within(self, path: Path, tell: Callable[[], int]) -> Iterator[None]:
+        """While one file is read, of which `tell` says how far."""
+        self._tell = tell
+        try:
+            yield
+        finally:
+            self._tell = lambda: 0
+        self._before += path.stat().st_size
+
+
+def raw_rows(path: Path, position: Position | None = None) -> Iterator[tuple[int, Any]]:
     """(row number, raw row or `Broken`). The number is the line for JSON Lines, the row as a spreadsheet counts it
     (the header is row 1) for CSV, else the position from 1.
 
@@ -86,24 +112,25 @@ def raw_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """
     container = container_of(path)
     try:
+        position = position or Position(path)
         if container == "folder":
-            yield from _folder_rows(path)
+            yield from _folder_rows(path, position)
         elif container == "parquet":
-            yield from _parquet_rows(path)
+            yield from _parquet_rows(path, position)
         else:
-            with path.open("rb", buffering=_CHUNK) as file:
+            with path.open("rb", buffering=_CHUNK) as file, position.within(path, file.tell):
                 rows = {"json": list_rows, "jsonl": _line_rows, "csv": _csv_rows}[container]
                 yield from rows(file, path)
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror or error}.") from error
 
 
-def _folder_rows(folder: Path) -> Iterator[tuple[int, Any]]:
+def _folder_rows(folder: Path, where: Position) -> Iterator[tuple[int, Any]]:
     """Rows of every file, numbered through; the side of the split is the start of the file's name."""
     number = 0
     for path in files_of(folder):
         side = next((s for s in ("train", "validation", "test") if path.name.startswith(s)), None)
-        for position, row in raw_rows(path):
+        for position, row in raw_rows(path, where):
             number += 1
             if isinstance(row, Broken):
                 row = Broken(f"{row.reason} ({path.name}, row {position})")
@@ -222,5 +249,10 @@ def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
 # Parquet
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    yield from enumerate(read_parquet(path), 1)
+def _parquet_rows(path: Path, where: Position) -> Iterator[tuple[int, Any]]:
+    number, rows, size = 0, read_parquet(path), path.stat().st_size
+    total = max(count_parquet(path), 1)
+    with where.within(path, lambda: size * number // total):
+        for row in rows:
+            number += 1
+            yield number, row

@@ -32,6 +32,14 @@ _TYPES: Mapping[Kind, pa.DataType] = {
 # Reading
 
 
+def count_parquet(path: Path) -> int:
+    """How many rows a file has; 0 if it is broken."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        return 0
+
+
 def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     """Rows with JSON's types only. An empty cell of a column is left out, as it is in a JSON file.
 

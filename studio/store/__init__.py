@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from studio.rows import Action
 from studio.store.actions import Actions
 from studio.store.adapters import Adapters
 from studio.store.conversations import Conversations
@@ -16,6 +18,9 @@ from studio.store.projects import Projects
 from studio.store.runs import Runs
 from studio.store.search import SearchIndex
 from studio.store.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from studio.store.loading import Load
 
 __all__ = ["Store"]
 
@@ -40,6 +45,20 @@ class Store:
         """All changes of the block become durable together, or none does."""
         with self._database.transaction():
             yield
+
+    @contextmanager
+    def load(self, action: Action, source: str, *, alone: bool) -> Iterator[Load]:
+        """Add very many rows to the action's project, all of them or none: nothing stays unless `Load.turn` ends well.
+
+        Args:
+            alone: nobody else writes meanwhile; else they can, and what they do isn't seen here.
+        """
+        from studio.store.loading import Load  # NumPy and Arrow are loaded when they are needed
+
+        with self._database.appending(alone=alone) as appending:
+            load = Load(self._database, appending, action, source, self.examples.keys(action.project_id))
+            with closing(load):
+                yield load
 
     def close(self) -> None:
         self.search.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ class Database:
         """
         self._write_lock = threading.RLock()
         self._local = threading.local()
+        self._ids_lock = threading.Lock()
+        self._appending: list[int] = []
+        """Of every transaction that hands out ids of contents and is not done, one below the first it may use."""
         try:
             self._connection = duckdb.connect(
                 str(path),
@@ -112,20 +115,62 @@ class Database:
         with self.reading() as read:
             return int(read.rows("SELECT coalesce(max(id), 0) AS id FROM contents")[0]["id"])
 
+    def settled_content_id(self) -> int:
+        """Up to here no content can turn up any more: transactions that add rows side by side end in any order."""
+        # In this order: whoever begins after the first line gets larger ids, whoever is done before the second can be
+        # read.
+        last = self.last_content_id()
+        with self._ids_lock:
+            return min([last, *self._appending])
+
     def next_content_ids(self, count: int) -> int:
         """Set `count` ids of contents aside, inside a transaction; returns the first. Unused ones are never used."""
-        first = self._last_content_id + 1
-        self._last_content_id += count
+        with self._ids_lock:
+            first = self._last_content_id + 1
+            self._last_content_id += count
         return first
 
-    def insert_arrow(self, sql: str, batch: Any) -> None:
+    def insert_arrow(self, sql: str, batch: Any, parameters: Sequence[Any] = ()) -> None:
         """Run a statement that reads an Arrow table under the name `batch`."""
-        with self.transaction() as cursor, _errors():
-            cursor.register("batch", batch)
+        with self.transaction() as cursor:
+            _insert_arrow(cursor, sql, batch, parameters)
+
+    @contextlib.contextmanager
+    def appending(self, *, alone: bool = False) -> Iterator[Appending]:
+        """A transaction that adds many rows and keeps nobody from writing meanwhile, until its `turn`; nothing of it
+        stays unless that comes and ends well.
+
+        Args:
+            alone: nobody else writes from the beginning on, and what this thread reads and writes belongs to it.
+        """
+        with self._write_lock if alone else contextlib.nullcontext():
+            with self._ids_lock:
+                below = self._last_content_id
+                self._appending.append(below)
+            cursor = self._connection.cursor()
             try:
-                cursor.execute(sql)
+                with _errors():
+                    cursor.execute("BEGIN TRANSACTION")
+                self._local.cursor = cursor if alone else None
+                yield Appending(cursor, self._turn)
             finally:
-                cursor.unregister("batch")
+                self._local.cursor = None
+                with contextlib.suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")  # after a commit there is nothing to roll back
+                cursor.close()
+                with self._ids_lock:
+                    self._appending.remove(below)
+
+    @contextlib.contextmanager
+    def _turn(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        with self._write_lock:
+            self._local.cursor = cursor
+            try:
+                yield
+                with _errors():
+                    cursor.execute("COMMIT")
+            finally:
+                self._local.cursor = None
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run one statement that changes something; durable when this returns (inside `transaction`: at its end)."""
@@ -185,6 +230,31 @@ class Database:
                 )
 
 
+class Appending:
+    """A transaction that only adds; made by `Database.appending`. One thread at a time may use it."""
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        turn: Callable[[duckdb.DuckDBPyConnection], contextlib.AbstractContextManager[None]],
+    ) -> None:
+        self._cursor, self._turn = cursor, turn
+
+    def insert_arrow(self, sql: str, batch: Any, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement that reads an Arrow table under the name `batch`."""
+        _insert_arrow(self._cursor, sql, batch, parameters)
+
+    def interrupt(self) -> None:
+        """Make the statement that runs, in whatever thread, end with an error."""
+        self._cursor.interrupt()
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """The end: what this thread writes in the block belongs to the transaction, and then all of it is durable."""
+        with self._turn(self._cursor):
+            yield
+
+
 class Reading:
     """Queries within one read transaction; made by `Database.reading`."""
 
@@ -204,6 +274,15 @@ class Reading:
             result = self._cursor.execute(sql, list(parameters))
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _insert_arrow(cursor: duckdb.DuckDBPyConnection, sql: str, batch: Any, parameters: Sequence[Any]) -> None:
+    with _errors():
+        cursor.register("batch", batch)
+        try:
+            cursor.execute(sql, list(parameters))
+        finally:
+            cursor.unregister("batch")
 
 
 _RECOVERY = "Keep the file, and start with another workspace (--workspace) meanwhile."

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
@@ -55,12 +57,17 @@ def _hashed(example_id: str) -> int:
     return int(hashlib.md5(example_id.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def as_json(value: Any) -> str:
+    """Compact JSON, the same text for the same value."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Whole numbers of more than 64 bits, and half a character.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _as_json(value: Mapping[str, Any]) -> str:
-    return _json(dict(value)) if value else "{}"
+def _object(value: Mapping[str, Any]) -> str:
+    return as_json(dict(value)) if value else "{}"
 
 
 def _example(row: Row) -> Example:
@@ -96,9 +103,19 @@ def _from_json(text: str) -> dict[str, Any]:
 
 def _content(example: Example) -> list[Any]:
     """The row's text as stored, without the content's id."""
-    messages = _json([turn.as_dict() for turn in example.messages])
-    extra, answer_extra = _as_json(example.extra), _as_json(example.answer_extra)
+    messages = as_json([turn.as_dict() for turn in example.messages])
+    extra, answer_extra = _object(example.extra), _object(example.answer_extra)
     return [messages, example.answer, example.rejected, extra, answer_extra, example.key()]
+
+
+def _says(stored: Row, content: Sequence[Any]) -> bool:
+    """Whether a stored text is the same; that of an older studio has spaces in its JSON."""
+    fields = ("messages", "answer", "rejected", "extra", "answer_extra")
+    return all(
+        stored[name] == value
+        or (name in ("messages", "extra", "answer_extra") and as_json(json.loads(stored[name])) == value)
+        for name, value in zip(fields, content, strict=False)
+    )
 
 
 def _state(example: Example, content_id: int) -> list[Any]:
@@ -116,7 +133,7 @@ def _state(example: Example, content_id: int) -> list[Any]:
         example.message_id,
         example.parent_id,
         example.author,
-        _json(sorted(set(example.tags))) if example.tags else "[]",
+        as_json(sorted(set(example.tags))) if example.tags else "[]",
         example.rating,
         example.note,
         example.learn_answer,
@@ -125,6 +142,24 @@ def _state(example: Example, content_id: int) -> list[Any]:
         example.action_id,
         as_stored(example.created_at),
     ]
+
+
+def insert_new(insert_arrow: Callable[[str, Any], None], first: int, examples: Sequence[Example]) -> int:
+    """Insert first versions, their contents numbered from `first` on; returns that."""
+    import pyarrow as pa
+
+    contents = zip(*([first + i, *_content(e)] for i, e in enumerate(examples)), strict=True)
+    states = zip(*(_state(e, first + i) for i, e in enumerate(examples)), strict=True)
+    types = {"rating": pa.int8(), "rejected": pa.string(), "message_id": pa.string(), "parent_id": pa.string()}
+    for table, names, columns in (("contents", _CONTENT, contents), ("row_versions", _STATE, states)):
+        named = {n.strip(): column for n, column in zip(names.split(","), columns, strict=True)}
+        arrow = pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()})
+        current = ", true" if table == "row_versions" else ""
+        insert_arrow(
+            f"INSERT INTO {table} ({names}{', is_current' if current else ''}) SELECT {names}{current} FROM batch",
+            arrow,
+        )
+    return first
 
 
 class Examples:
@@ -142,7 +177,7 @@ class Examples:
             return
         with self._db.transaction():
             if len(examples) > FEW and all(e.version == 1 for e in examples):
-                self._append_new(examples)
+                insert_new(self._db.insert_arrow, self._db.next_content_ids(len(examples)), examples)
                 return
             for example in examples:
                 self._append_one(example)
@@ -155,7 +190,7 @@ class Examples:
                 " JOIN contents c ON c.id = v.content_id WHERE v.n = ? AND v.id = ? AND v.is_current",
                 [number_of(example.id), example.id],
             )
-            if before is not None and list(before.values())[1:] == content[:-1]:
+            if before is not None and _says(before, content):
                 content_id = before["content_id"]
             self._db.execute(
                 "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current",
@@ -168,25 +203,6 @@ class Examples:
         self._db.execute(
             f"INSERT INTO row_versions ({_STATE}, is_current) VALUES ({places}, true)", _state(example, content_id)
         )
-
-    def _append_new(self, examples: Sequence[Example]) -> None:
-        import pyarrow as pa
-
-        first = self._db.next_content_ids(len(examples))
-        contents = zip(*([first + i, *_content(e)] for i, e in enumerate(examples)), strict=True)
-        states = zip(*(_state(e, first + i) for i, e in enumerate(examples)), strict=True)
-        types = {"rating": pa.int8(), "rejected": pa.string(), "message_id": pa.string(), "parent_id": pa.string()}
-        for table, names, columns in (
-            ("contents", _CONTENT, contents),
-            ("row_versions", _STATE, states),
-        ):
-            named = {n.strip(): column for n, column in zip(names.split(","), columns, strict=True)}
-            arrow = pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()})
-            current = ", true" if table == "row_versions" else ""
-            self._db.insert_arrow(
-                f"INSERT INTO {table} ({names}{', is_current' if current else ''}) SELECT {names}{current} FROM batch",
-                arrow,
-            )
 
     def revise(
         self, project_id: str, rows: RowFilter, changes: Mapping[str, Any], action_id: str, author: str, at: datetime
@@ -360,17 +376,22 @@ class Examples:
 
     def get_many(self, example_ids: Sequence[str]) -> list[Example]:
         """Current rows, in the order of the ids; those that don't exist are left out."""
-        found: dict[str, Example] = {}
-        for start in range(0, len(example_ids), 500):
-            some = example_ids[start : start + 500]
-            places = ", ".join("?" * len(some))
-            rows = self._db.rows(
-                f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
-                f" WHERE v.is_current AND v.n IN ({places})",
-                [number_of(id_) for id_ in some],
-            )
-            found |= {row["id"]: _example(row) for row in rows}
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
+            " WHERE v.is_current AND v.n IN (SELECT unnest(?::BIGINT[]))",
+            [[number_of(id_) for id_ in example_ids]],
+        )
+        found = {row["id"]: _example(row) for row in rows}
         return [found[id_] for id_ in example_ids if id_ in found]
+
+    def taken(self, example_ids: Sequence[str]) -> set[str]:
+        """Ids under which no new row can be kept: it, or its number, is in use in some project."""
+        numbers = {id_: number_of(id_) for id_ in example_ids}
+        rows = self._db.rows(
+            "SELECT DISTINCT n FROM row_versions WHERE n IN (SELECT unnest(?::BIGINT[]))", [list(numbers.values())]
+        )
+        used = {row["n"] for row in rows}
+        return {id_ for id_, n in numbers.items() if n in used}
 
     def versions(self, example_id: str) -> list[Example]:
         """Every version of a row, oldest first."""
@@ -469,8 +490,8 @@ class Examples:
             flags=_by_count({row["kind"]: row["rows"] for row in flags}),
         )
 
-    def keys(self, project_id: str) -> set[int]:
-        """`Example.key` of every row that is not in the bin."""
+    def keys(self, project_id: str) -> Any:
+        """`Example.key` of every row that is not in the bin: a NumPy array."""
         self._fill_keys()
         with self._db.reading() as read:
             found = read.columns(
@@ -478,7 +499,7 @@ class Examples:
                 " (SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND status != 'deleted')",
                 [project_id],
             )
-            return set(found["key"].tolist())
+            return found["key"]
 
     def _fill_keys(self) -> None:
         """Compute the keys of rows that came with an older database."""
@@ -532,7 +553,7 @@ class Examples:
             clauses.append("v.status != 'deleted'")
         for tag in rows.tags:
             clauses.append("contains(v.tags, ?)")
-            values.append(_json(tag))
+            values.append(as_json(tag))
         if rows.authors:
             any_of("v.author", rows.authors)
         if rows.sources:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from studio.records import now
 from studio.rows import Flag
@@ -13,6 +14,35 @@ from studio.store.examples import number_of
 def _flag(row: Row) -> Flag:
     span = (row["span_from"], row["span_to"]) if row["span_from"] is not None else None
     return Flag(row["example_id"], row["kind"], row["reason"], row["other_id"], span, row["field"])
+
+
+def insert_flags(
+    insert_arrow: Callable[[str, Any], None], project_id: str, flags: Sequence[Flag], contents: Mapping[str, int]
+) -> None:
+    """Insert flags of rows by the contents they speak of; those of other rows are left out."""
+    rows = [
+        {
+            "project_id": project_id,
+            "example_id": flag.example_id,
+            "content_id": contents[flag.example_id],
+            "kind": flag.kind,
+            "reason": flag.reason,
+            "other_id": flag.other_id,
+            "field": flag.field,
+            "span_from": flag.span[0] if flag.span else None,
+            "span_to": flag.span[1] if flag.span else None,
+            "key": flag.key,
+        }
+        for flag in flags
+        if flag.example_id in contents
+    ]
+    if rows:
+        import pyarrow as pa
+
+        types = {"other_id": pa.string(), "span_from": pa.int32(), "span_to": pa.int32()}
+        batch = pa.table({name: pa.array([row[name] for row in rows], types.get(name)) for name in rows[0]})
+        names = ", ".join(rows[0])
+        insert_arrow(f"INSERT INTO flags ({names}) SELECT {names} FROM batch", batch)
 
 
 class Flags:
@@ -30,25 +60,7 @@ class Flags:
                 [project_id, sorted(kinds), *([list(example_ids)] if example_ids is not None else [])],
             )
             contents = self._content_ids([flag.example_id for flag in flags])
-            self._db.execute_many(
-                "INSERT INTO flags (project_id, example_id, content_id, kind, reason, other_id, field, span_from,"
-                " span_to, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    [
-                        project_id,
-                        flag.example_id,
-                        contents[flag.example_id],
-                        flag.kind,
-                        flag.reason,
-                        flag.other_id,
-                        flag.field,
-                        *(flag.span or (None, None)),
-                        flag.key,
-                    ]
-                    for flag in flags
-                    if flag.example_id in contents
-                ],
-            )
+            insert_flags(self._db.insert_arrow, project_id, flags, contents)
 
     def _content_ids(self, example_ids: Sequence[str]) -> dict[str, int]:
         rows = self._db.rows(

@@ -149,7 +149,7 @@ class SearchIndex:
     def _catch_up(self) -> int:
         """Index what is new, here if it is little, else in a thread; returns the last content that is in the index."""
         seen = self._with_index(self._seen)
-        if self._db.last_content_id() - seen > AT_ONCE:
+        if self._db.settled_content_id() - seen > AT_ONCE:
             self.fill()
             return seen
         while self._with_index(self._add_batch):
@@ -173,7 +173,7 @@ class SearchIndex:
     def _add_batch(self, connection: sqlite3.Connection) -> int:
         """Add the next rows; returns how many ids were gone through."""
         seen = self._seen(connection)
-        last = min(seen + BATCH, self._db.last_content_id())
+        last = min(seen + BATCH, self._db.settled_content_id())
         if last <= seen:
             return 0
         with self._db.reading() as read:

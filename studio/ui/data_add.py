@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import dataset, projects
+from studio import dataset, imports, projects
 from studio.ui.session import QUIET, Desk, Session, author_of, guarded
 from studio.ui.words import say, t
 
@@ -35,7 +35,7 @@ class AddPart:
         def import_file(request: gr.Request, at: Session, file: str | None, approve: bool) -> tuple[Any, str]:
             if not file:
                 return gr.skip(), gr.skip()
-            report = dataset.import_file(
+            report = imports.import_file(
                 desk.studio, at.project_id, Path(file), approve=approve, author=author_of(request)
             )
             said = say(at.language, "app.examples.imported", added=report.added, skipped=report.skipped)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from studio import adapters, conversation, corrections, dataset, jobs, projects, training
+from studio import adapters, conversation, corrections, dataset, imports, jobs, projects, training
 from studio.context import Studio, open_studio
 from studio.jobdir import JobDir
 from studio.records import Run
@@ -151,7 +151,7 @@ def start_to_import(workspace: Path, file: Path, pipe: Connection) -> None:
     studio = opened(workspace)
     project = projects.default(studio)
     pipe.send(project.id)
-    dataset.import_file(studio, project.id, file, approve=True)
+    imports.import_file(studio, project.id, file, approve=True)
     time.sleep(60)
 
 
