@@ -21,6 +21,7 @@ Container = Literal["json", "jsonl", "csv", "parquet", "folder"]
 
 _CHUNK = 1 << 20
 _BOM = codecs.BOM_UTF8
+_NOT_ROWS = ("dataset_info.json", "dataset_infos.json")
 _DATA = {".json", ".jsonl", ".csv", ".tsv", ".parquet"}
 
 
@@ -68,8 +69,8 @@ def files_of(folder: Path) -> list[Path]:
 
     Our own folders hold each row once in the config `sft`, and again where it fits in `dpo` and `kto`.
     """
-    for top in (folder / "data" / "sft", folder / "data", folder):
-        found = sorted(p for p in top.rglob("*") if p.suffix.lower() in _DATA and p.name != "dataset_info.json")
+    for pattern in ("data/sft/*", "data/**/*", "*", "*/*.parquet"):
+        found = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in _DATA and p.name not in _NOT_ROWS)
         if found:
             return found
     return []
@@ -90,7 +91,7 @@ def raw_rows(path: Path) -> Iterator[tuple[int, Any]]:
         elif container == "parquet":
             yield from _parquet_rows(path)
         else:
-            with path.open("rb") as file:
+            with path.open("rb", buffering=_CHUNK) as file:
                 rows = {"json": list_rows, "jsonl": _line_rows, "csv": _csv_rows}[container]
                 yield from rows(file, path)
     except OSError as error:
