@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from studio import adapters, eda, projects, rewording
+from studio import adapters, dataset, eda, projects, rewording
 from studio.context import Studio
 from studio.errors import Cancelled, InvalidInput, NotFound
 from studio.lexicon import Language
@@ -98,7 +98,8 @@ def keep(studio: Studio, drafts: Sequence[Example]) -> list[Example]:
             raise InvalidInput("This is no draft made from a row.", "Make the drafts again.")
         if (parent.project_id, parent.split) != (draft.project_id, draft.split):
             raise InvalidInput(f"Example {parent.id} has changed sides.", "Make the drafts again.")
-    studio.store.examples.append(drafts)
+    if drafts:
+        dataset.add_rows(studio, drafts[0].project_id, drafts, "augmented", author=drafts[0].author)
     return list(drafts)
 
 

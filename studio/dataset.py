@@ -122,8 +122,9 @@ def add_rows(
 
 
 def _entering(example: Example, action_id: str) -> Example:
-    # A new row on another side than training was put there on purpose.
-    pinned = example.pinned or (example.version == 1 and example.split != "train")
+    # A new row on another side than training was put there on purpose; one made from another row goes with that.
+    is_put = example.version == 1 and example.split != "train" and example.parent_id is None
+    pinned = example.pinned or is_put
     return replace(example, action_id=action_id, pinned=pinned)
 
 
@@ -351,7 +352,7 @@ def _action(studio: Studio, project_id: str, kind: ActionKind, detail: str, auth
 
 
 def _record(studio: Studio, action: Action, rows: int, example_ids: Sequence[str] = ()) -> Action:
-    """Write the action, and settle on which side of the split its rows stand; inside the transaction that changed them."""
+    """Write the action, and settle on which side of the split its rows stand; in the transaction that changed them."""
     if not rows:
         raise InvalidInput("Nothing changed.", "The rows are like that already, or none was chosen.")
     action = replace(action, rows=rows)

@@ -1,4 +1,4 @@
-"""The near rows of rows of a project: candidates from the index, their texts from the store, the verdict from `near`."""
+"""The near rows of a row: candidates from the index, their texts from the store, the verdict from `near`."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ class Neighbours:
             [other for id_ in ids if (other := self._by_content.get(id_)) is not None and other.n != place.n]
             for (place, _, _), ids in zip(chunk, candidates, strict=True)
         ]
-        ahead = [o for (place, _, _), each in zip(chunk, others, strict=True) for o in each[:AHEAD] if is_open(place, o)]
+        ahead = [
+            o for (place, _, _), each in zip(chunk, others, strict=True) for o in each[:AHEAD] if is_open(place, o)
+        ]
         self._fetch(ahead, own)
         for (place, _, text), each in zip(chunk, others, strict=True):
             for number, other in enumerate(each):

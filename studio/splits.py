@@ -1,16 +1,16 @@
 """Training, validation and test: which side a row stands on, and that nothing leaks from one to another.
 
-A row gets its side when it enters a project with `Shares`, from a stable hash of its group, and keeps it. A group are rows
-that are nearly the same, rows of one conversation or one source, and augmented rows with the row they were made from. A
-row that is nearly the same as rows on another side (an edit can make it so) is set aside until that is over. Without
-`Shares` all rows are for training, and nothing is compared.
+A row gets its side when it enters a project with `Shares`, from a stable hash of its group, and keeps it. A group is
+made of rows that are nearly the same, rows of one conversation or one source, and augmented rows with the row they were
+made from. A row that is nearly the same as rows on another side (an edit can make it so) is set aside until that is
+over. Without `Shares` all rows are for training, and nothing is compared.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from studio import projects
 from studio.context import Studio
@@ -51,7 +51,9 @@ def summary(studio: Studio, project_id: str) -> Summary:
     """Counts by side and the rule in words."""
     shares = projects.get(studio, project_id).shares
     rows = studio.store.sides.counts(project_id)
-    return Summary({side: rows.get(side, 0) for side in ("train", "validation", "test")}, rows.get("aside", 0), rule(shares))
+    return Summary(
+        {side: rows.get(side, 0) for side in ("train", "validation", "test")}, rows.get("aside", 0), rule(shares)
+    )
 
 
 def rule(shares: Shares | None) -> str:
@@ -59,9 +61,9 @@ def rule(shares: Shares | None) -> str:
     if shares is None:
         return "All rows are for training, except those that came with another side."
     return (
-        f"{shares.validation:.0%} of the groups are for validation, {shares.test:.0%} for test, the others for training, by a"
-        f" hash of seed {shares.seed} and the group; near-duplicates, a conversation's rows, a source's rows and augmented"
-        " rows with the row they were made from are one group; rows that came with a side keep it."
+        f"{shares.validation:.0%} of the groups are for validation, {shares.test:.0%} for test, the rest for training,"
+        f" by a hash of seed {shares.seed} and the group; near-duplicates, a conversation's rows, a source's rows and"
+        " augmented rows with the row they were made from are one group; rows that came with a side keep it."
     )
 
 
@@ -101,8 +103,8 @@ def is_deal(studio: Studio, action: Action) -> bool:
 
 
 def take_back(studio: Studio, target: Action, action: Action) -> Action:
-    """Undo a dealing, in the transaction of `action`: the shares of before, and every row on its side of before. Rows that
-    were added since are dealt again.
+    """Undo a dealing, in the transaction of `action`: the shares of before, and every row on its side of before. Rows
+    that were added since are dealt again.
 
     Raises:
         InvalidInput: the rows were dealt again since.
@@ -193,7 +195,7 @@ class _Component:
     """The oldest row that brought a side."""
     tied: tuple[int, Split] | None = None
     """The oldest row that stood before, of the same conversation or source, or the row these were made from."""
-    near: dict[Split, int] | None = None
+    near: dict[Split, int] = field(default_factory=dict)
     """By side, the oldest near row found there."""
     sides: frozenset[Split] = frozenset()
     """Sides that rows of it or near it are bound to."""
@@ -202,12 +204,11 @@ class _Component:
         self.members += other.members
         self.pinned = _older(self.pinned, other.pinned)
         self.tied = _older(self.tied, other.tied)
-        for side, n in (other.near or {}).items():
+        for side, n in other.near.items():
             self.add_near(n, side)
         self.sides |= other.sides
 
     def add_near(self, n: int, side: Split) -> None:
-        self.near = self.near or {}
         self.near[side] = min(n, self.near.get(side, n))
         self.sides |= {side}
 
@@ -216,7 +217,7 @@ class _Component:
         bound = self.pinned or self.tied
         if bound is not None:
             return bound[1]
-        return min(self.near, key=self.near.__getitem__) if self.near else None
+        return min((n, side) for side, n in self.near.items())[1] if self.near else None
 
 
 def _older(one: tuple[int, Split] | None, other: tuple[int, Split] | None) -> tuple[int, Split] | None:
@@ -279,7 +280,7 @@ class _Settlement:
             mine = self._components[place.n]
             if other.n in self._components:
                 return self._components[other.n] is not mine
-            return other.split not in (mine.near or {})
+            return other.split not in mine.near
 
         def found(place: Place, other: Place) -> bool:
             if other.n in self._components:
@@ -298,8 +299,8 @@ class _Settlement:
         return several
 
     def _link_groups(self, places: Sequence[Place], several: Collection[int]) -> None:
-        """Conversations and sources. Single questions of one conversation have nothing in common; a row of several turns
-        has the earlier ones in its prompt."""
+        """Conversations and sources. Single questions of one conversation have nothing in common; a row of several
+        turns has the earlier ones in its prompt."""
         groups: dict[str, list[Place]] = {}
         for place in places:
             if place.group_key:
@@ -351,8 +352,8 @@ class _Settlement:
     # Leaks
 
     def look_again(self, places: Sequence[Place]) -> None:
-        """Decide for each of these rows whether it can stand on its side. Rows that stood before come first, then rows that
-        brought their side, then the oldest."""
+        """Decide for each of these rows whether it can stand on its side. Rows that stood before come first, then rows
+        that brought their side, then the oldest."""
         rows = [place for place in places if place.status != "deleted"]
         rows.sort(key=lambda p: (self._was.get(p.n, (p.split, True))[1], not p.pinned, p.n))
         self._pending |= {place.n for place in rows}
@@ -416,8 +417,8 @@ class _Settlement:
     # Writing
 
     def write(self, *, new_versions: bool = False) -> tuple[int, list[str]]:
-        """Write what changed: as part of the versions the action just made, or (`new_versions`) as new ones where the side
-        changed. Returns how many rows moved, and the ids of those that are for training no more."""
+        """Write what changed: as part of the versions the action just made, or (`new_versions`) as new ones where the
+        side changed. Returns how many rows moved, and the ids of those that are for training no more."""
         changed = [p for p in self._neighbours.all_known() if p.n in self._was and self._was[p.n] != (p.split, p.aside)]
         moved = [place for place in changed if self._was[place.n][0] != place.split] if new_versions else []
         if moved:

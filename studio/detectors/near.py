@@ -1,10 +1,10 @@
 """When two rows are nearly the same, and how such rows are found among many.
 
-One definition for flags and for the split. Two rows are near when their prompts are equal but for spacing, letter case,
-width and punctuation, or when the character trigrams of their prompts, or of prompts and answers together, have a Jaccard
-similarity of at least `NEAR`. Prompts that name other numbers (`room 12`, `room 13`) ask something else, unless hardly
-anything but the number differs in a long text. Candidates come from MinHash (`rensa`) cut into bands: Leskovec, Rajaraman
-and Ullman, Mining of Massive Datasets, section 3.4.
+One definition for flags and for the split. Two rows are near when their prompts are equal but for spacing, letter
+case, width and punctuation, or when the character trigrams of their prompts, or of prompts and answers together, have a
+Jaccard similarity of at least `NEAR`. Prompts that name other numbers (`room 12`, `room 13`) ask something else, unless
+hardly anything but the number differs in a long text. Candidates come from MinHash (`rensa`) cut into bands: Leskovec,
+Rajaraman and Ullman, Mining of Massive Datasets, section 3.4.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NEAR_WITH_OTHER_NUMBERS = 0.95
 GRAM = 3
 BANDS, IN_BAND = 48, 6
 LEAST_BANDS = 2
-"""Two of 48 bands of six: of pairs with a similarity of 0.8, one in 100,000 is missed; of those with 0.3, one in 1,500 is
-looked at in vain."""
+"""Two of 48 bands of six: of pairs with a similarity of 0.8, one in 100,000 is missed; of those with 0.3, one in 1,500
+is looked at in vain."""
 SCHEME = f"{RMinHash.ALGORITHM_VERSION}-{GRAM}-{BANDS}x{IN_BAND}"
 """Sketches of another scheme can't be compared with these."""
 TAIL = 1024
@@ -117,11 +117,12 @@ def sketches(texts: Sequence[RowText]) -> Sketches:
     sets = [list(part) for text in texts for part in (grams(text.prompt), grams(text.prompt + text.answer))]
     digests = RMinHash.digests_from_token_sets(sets, BANDS * IN_BAND, 42)
     rows = np.array(digests, dtype=np.uint64).reshape(len(sets), BANDS, IN_BAND)
-    mixed = np.zeros((len(sets), BANDS), dtype=np.uint64) + np.arange(1, BANDS + 1, dtype=np.uint64)
+    mixed = np.tile(np.arange(BANDS, dtype=np.uint64), (len(sets), 1))
     for i in range(IN_BAND):
-        mixed = (mixed ^ rows[:, :, i]) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(29)
-    return (mixed >> np.uint64(32)).astype(np.uint32).reshape(len(texts), 2 * BANDS)
+        mixed = np.bitwise_xor(mixed, rows[:, :, i]) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = np.bitwise_xor(mixed, np.right_shift(mixed, np.uint64(29)))
+    high: Sketches = np.right_shift(mixed, np.uint64(32)).astype(np.uint32)
+    return high.reshape(len(texts), 2 * BANDS)
 
 
 class NearIndex:

@@ -68,8 +68,8 @@ class Sides:
         rows = self._db.rows(
             f"SELECT {_V_PLACE}, u.status AS was_status, u.content_id AS was_content, u.split AS was_split"
             f" FROM row_versions v LEFT JOIN (SELECT * FROM row_versions WHERE project_id = ?{u_in}) u"
-            f" ON u.n = v.n AND u.version = v.version - 1 WHERE v.project_id = ? AND v.action_id = ? AND v.is_current{v_in}"
-            " ORDER BY v.n",
+            " ON u.n = v.n AND u.version = v.version - 1"
+            f" WHERE v.project_id = ? AND v.action_id = ? AND v.is_current{v_in} ORDER BY v.n",
             [project_id, *among, project_id, action_id, *among],
         )
         return [_change(row) for row in rows]
@@ -242,9 +242,7 @@ class Sides:
 
     # Sketches
 
-    def add_sketches(
-        self, project_id: str, scheme: str, content_ids: Sequence[int], made: NDArray[np.uint32]
-    ) -> None:
+    def add_sketches(self, project_id: str, scheme: str, content_ids: Sequence[int], made: NDArray[np.uint32]) -> None:
         values = [row.astype("<u4").tobytes() for row in made]
         if len(content_ids) <= FEW:
             for content_id, value in zip(content_ids, values, strict=True):
