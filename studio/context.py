@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio.errors import Busy, ModelUnavailable, StudioError
 from studio.model.catalogue import ModelEntry, resolve
@@ -19,6 +20,9 @@ from studio.model.pull import locate, pull
 from studio.settings import DEFAULT_MODEL, Settings
 from studio.store import Store
 from studio.workspace import Workspace, read_json, write_json
+
+if TYPE_CHECKING:
+    from studio.detectors.near import NearIndex
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ class Studio:
     """Evaluations under way: adapter id → (done, total). For display only."""
     marks: dict[str, MarksAt] = field(default_factory=dict)
     """Per project: what is known of the tokens of its rows."""
+    near: dict[str, NearIndex] = field(default_factory=dict)
+    """Per project that deals its rows to sides: what finds near-duplicates; used inside write transactions only."""
     closing: threading.Event = field(default_factory=threading.Event)
     cancel_loading: threading.Event = field(default_factory=threading.Event)
     _engine: Engine | None = None

@@ -395,8 +395,8 @@ def split(options: argparse.Namespace, settings: Settings) -> None:
         elif options.none:
             splits.deal(studio, project.id, None)
         summary = splits.summary(studio, project.id)
-        value = {"counts": dict(summary.counts), "aside": summary.aside, "rule": summary.rule}
-        text = "\n".join([*(f"{n:6}  {side}" for side, n in summary.counts.items()), summary.rule])
+        value = {"counts": dict(summary.rows), "aside": summary.aside, "rule": summary.rule}
+        text = "\n".join([*(f"{n:6}  {side}" for side, n in summary.rows.items()), summary.rule])
         print_value(options, value, text)
 
 

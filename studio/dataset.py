@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Any
 
-from studio import projects, quality
+from studio import projects, quality, splits
 from studio.context import Studio
 from studio.errors import Conflict, InvalidInput, NotFound
 from studio.records import Example, Format, Project, Status, Turn, new_id, now
@@ -104,10 +104,16 @@ def add_rows(
     """Append rows, or versions of rows, as one action: all of them or none."""
     action = _action(studio, project_id, kind, detail, author)
     with studio.store.transaction():
-        studio.store.examples.append([replace(example, action_id=action.id) for example in examples])
-        recorded = _record(studio, action, len(examples))
+        studio.store.examples.append([_entering(example, action.id) for example in examples])
+        recorded = _record(studio, action, len(examples), [example.id for example in examples])
     quality.check_soon(studio, project_id, examples)
     return recorded
+
+
+def _entering(example: Example, action_id: str) -> Example:
+    # A new row on another side than training was put there on purpose; one made from another row goes with that.
+    is_put = example.version == 1 and example.split != "train" and example.parent_id is None
+    return replace(example, action_id=action_id, pinned=example.pinned or is_put)
 
 
 def require_unblocked(project: Project, answer: str) -> None:
@@ -185,8 +191,8 @@ def _kind_of(old: Example, new: Example) -> ActionKind:
 def _append(studio: Studio, old: Example, new: Example, kind: ActionKind, author: str) -> Example:
     author = author or studio.settings.author
     changed = replace(new, version=old.version + 1, author=author, created_at=now())
-    action = add_rows(studio, old.project_id, [changed], kind, author=author)
-    return replace(changed, action_id=action.id)
+    add_rows(studio, old.project_id, [changed], kind, author=author)
+    return get(studio, old.id)
 
 
 def _require_texts(prompt: str, answer: str) -> None:
@@ -327,12 +333,21 @@ def undo(studio: Studio, project_id: str, author: str = "", action_id: str | Non
         if studio.store.actions.undone_by(target.id) is not None:
             raise InvalidInput("This was undone already.")
         action = replace(_action(studio, project_id, "undone", target.kind, author), undoes=target.id)
+        if splits.is_deal(studio, target):
+            return splits.take_back(studio, target, action)
         restored, later = studio.store.examples.revert(
-            project_id, target.id, action.id, action.author, action.created_at, sides=target.kind == "split"
+            project_id, target.id, action.id, action.author, action.created_at, sides=_moves_sides(studio, target)
         )
         if later:
             action = replace(action, detail=f"{target.kind}; {later} changed since and stay")
         return _record(studio, action, restored)
+
+
+def _moves_sides(studio: Studio, action: Action | None) -> bool:
+    """Whether an action moved rows to another side, or undid such a one."""
+    while action is not None and action.undoes is not None:
+        action = studio.store.actions.get(action.undoes)
+    return action is not None and action.kind == "split"
 
 
 def restore(studio: Studio, example_id: str, version: int, author: str = "") -> Example:
@@ -343,7 +358,7 @@ def restore(studio: Studio, example_id: str, version: int, author: str = "") -> 
             raise InvalidInput(f"The example has no earlier version {version}.", "Choose one from its history.")
         action = _action(studio, old.project_id, "restored", f"version {version}", author)
         studio.store.examples.restore(example_id, version, action.id, action.author, action.created_at)
-        _record(studio, action, 1)
+        _record(studio, action, 1, [example_id])
         return get(studio, example_id)
 
 
@@ -367,11 +382,13 @@ def record_import(studio: Studio, action: Action) -> None:
     _record(studio, action, action.rows)
 
 
-def _record(studio: Studio, action: Action, rows: int) -> Action:
+def _record(studio: Studio, action: Action, rows: int, example_ids: Sequence[str] = ()) -> Action:
+    """Write the action, and settle on which side of the split its rows stand; in the transaction that changed them."""
     if not rows:
         raise InvalidInput("Nothing changed.", "The rows are like that already, or none was chosen.")
     action = replace(action, rows=rows)
     studio.store.actions.add(action)
+    splits.settle(studio, action, example_ids)
     return action
 
 

@@ -254,6 +254,8 @@ class Example:
     """The row this one was made from by augmentation."""
     action_id: str = ""
     """The action that made this version."""
+    pinned: bool = False
+    """The side came with the row, from a file or a sample, and no dealing changes it."""
 
     @property
     def question(self) -> str:

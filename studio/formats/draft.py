@@ -70,6 +70,7 @@ class Draft:
             self.group,
             self.aside,
             self.parent_id,
+            pinned=self.split is not None,
         )
 
     @classmethod

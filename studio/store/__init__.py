@@ -17,6 +17,7 @@ from studio.store.flags import Flags
 from studio.store.projects import Projects
 from studio.store.runs import Runs
 from studio.store.search import SearchIndex
+from studio.store.sides import Sides
 from studio.store.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Store:
         self.examples = Examples(self._database, self.search)
         self.actions = Actions(self._database)
         self.flags = Flags(self._database)
+        self.sides = Sides(self._database)
         self.snapshots = Snapshots(self._database)
         self.runs = Runs(self._database)
         self.adapters = Adapters(self._database)

@@ -28,8 +28,9 @@ BATCH = 10_000
 
 _STATE = (
     "n, id, version, project_id, content_id, status, split, aside, group_key, source, message_id, parent_id, author,"
-    " tags, rating, note, learn_answer, head, chars, action_id, created_at"
+    " tags, rating, note, learn_answer, head, chars, action_id, created_at, pinned"
 )
+STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))
 _COLUMNS = ", ".join(f"v.{name.strip()}" for name in _STATE.split(",")) + (
     ", c.messages, c.answer, c.rejected, c.extra, c.answer_extra"
 )
@@ -94,6 +95,7 @@ def _example(row: Row) -> Example:
         aside=row["aside"],
         parent_id=row["parent_id"],
         action_id=row["action_id"],
+        pinned=row["pinned"],
     )
 
 
@@ -141,6 +143,7 @@ def _state(example: Example, content_id: int) -> list[Any]:
         sum(len(turn.content) for turn in example.messages) + len(example.answer),
         example.action_id,
         as_stored(example.created_at),
+        example.pinned,
     ]
 
 
@@ -352,7 +355,7 @@ class Examples:
             }
             if not sides:
                 # The side of the split is no matter of opinion: going back to an earlier text doesn't change it.
-                new |= {"split": "u.split", "aside": "u.aside", "group_key": "u.group_key"}
+                new |= {"split": "u.split", "aside": "u.aside", "group_key": "u.group_key", "pinned": "u.pinned"}
             selected = ", ".join(new.get(name, f"v.{name}") for name in columns)
             by_column = {"action_id": action_id, "author": author, "created_at": as_stored(at)}
             self._db.execute(

@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from contextlib import closing
+from itertools import combinations
+
+import pytest
+
+from studio import corrections, dataset, projects, samples, splits
+from studio.context import Studio, open_studio
+from studio.detectors.near import RowText
+from studio.errors import InvalidInput
+from studio.records import Adapter, Example, Message, Project, Run, Turn, new_id
+from studio.rows import RowFilter, Shares
+from tests.test_store import BASE
+
+SHARES = Shares(validation=0.2, test=0.3)
+EVERY = RowFilter(statuses=("draft", "approved", "rejected", "deleted"))
+TOPICS = ("opening hours", "late fees", "lost cards", "room bookings", "parking", "study desks", "loan periods", "wifi")
+WORDS = (
+    "library desk counter reader member children evening morning Sunday winter summer building floor entrance garden"
+    " catalogue newspaper archive printer scanner locker umbrella bicycle ticket receipt deposit renewal reminder"
+).split()
+
+
+@pytest.fixture
+def dealt(studio: Studio, project: Project) -> Project:
+    splits.deal(studio, project.id, SHARES)
+    return projects.get(studio, project.id)
+
+
+def rows(studio: Studio, project: Project) -> list[Example]:
+    return studio.store.examples.page(project.id, EVERY, "oldest", 100_000)
+
+
+def question(rng: random.Random) -> str:
+    return f"What about {rng.choice(TOPICS)} and the {' '.join(rng.sample(WORDS, 5))}?"
+
+
+def varied(rng: random.Random, text: str) -> str:
+    """Nearly the same text."""
+    at = rng.randrange(len(text))
+    return rng.choice(
+        (
+            text.upper(),
+            text + "!",
+            text.replace(" ", "  "),
+            text[:at] + text[at + 1 :],
+            text[:at] + "x" + text[at:],
+            text,
+        )
+    )
+
+
+def no_near_pair_crosses(all_rows: list[Example]) -> None:
+    """By comparing every row with every other."""
+    standing = [(e, RowText.of(e.messages, e.answer)) for e in all_rows if not e.aside and e.status != "deleted"]
+    for (one, text), (other, compared) in combinations(standing, 2):
+        assert one.split == other.split or not text.is_near(compared), (one, other)
+
+
+def sides(all_rows: list[Example]) -> dict[str, str]:
+    return {example.id: example.split for example in all_rows}
+
+
+def fresh(studio: Studio, project: Project, side: str) -> Example:
+    """A new row that came to stand on a side."""
+    rng = random.Random(len(rows(studio, project)))
+    while True:
+        made = dataset.add(studio, project.id, question(rng), " ".join(rng.sample(WORDS, 6)))
+        if made.split == side and not made.aside:
+            return made
+
+
+# Dealing
+
+
+def test_without_shares_every_row_is_for_training(studio: Studio, project: Project) -> None:
+    for n in range(5):
+        dataset.add(studio, project.id, f"Is it open on day {n}?", "Yes.")
+    told = splits.summary(studio, project.id)
+    assert (told.rows, told.aside) == ({"train": 5, "validation": 0, "test": 0}, 0)
+    assert told.rule.startswith("All rows are for training")
+    assert not studio.near
+
+
+def test_a_deal_gives_each_side_its_share_and_can_be_undone(studio: Studio, project: Project) -> None:
+    rng = random.Random(1)
+    for _ in range(300):
+        dataset.add(studio, project.id, question(rng), " ".join(rng.sample(WORDS, 6)))
+    dealt = splits.deal(studio, project.id, SHARES, author="ann")
+    assert 60 <= dealt.rows["test"] <= 120
+    assert 35 <= dealt.rows["validation"] <= 85
+    assert dealt.moved == dealt.action.rows == dealt.rows["test"] + dealt.rows["validation"]
+    assert dealt.trained_on == 0
+    assert (dealt.action.kind, dealt.action.author) == ("split", "ann")
+    assert projects.get(studio, project.id).shares == SHARES
+    no_near_pair_crosses(rows(studio, project))
+    before = sides(rows(studio, project))
+    undone = dataset.undo(studio, project.id)
+    assert set(sides(rows(studio, project)).values()) == {"train"}
+    assert projects.get(studio, project.id).shares is None
+    dataset.undo(studio, project.id, action_id=undone.id)
+    assert sides(rows(studio, project)) == before
+    assert projects.get(studio, project.id).shares == SHARES
+
+
+def test_larger_shares_keep_what_was_held_back(studio: Studio, project: Project) -> None:
+    rng = random.Random(2)
+    for _ in range(60):
+        dataset.add(studio, project.id, question(rng), " ".join(rng.sample(WORDS, 6)))
+    splits.deal(studio, project.id, Shares(test=0.1))
+    before = {e.id for e in rows(studio, project) if e.split == "test"}
+    splits.deal(studio, project.id, Shares(test=0.4))
+    after = {e.id for e in rows(studio, project) if e.split == "test"}
+    assert before < after
+    first = dataset.history(studio, project.id)[1]
+    with pytest.raises(InvalidInput, match="dealt again since"):
+        dataset.undo(studio, project.id, action_id=first.id)
+
+
+def test_the_same_rows_are_dealt_alike_in_every_project(studio: Studio, project: Project) -> None:
+    found = []
+    for name in ("One", "Two"):
+        made = projects.create(studio, name)
+        rng = random.Random(3)
+        for _ in range(30):
+            dataset.add(studio, made.id, question(rng), " ".join(rng.sample(WORDS, 6)))
+        splits.deal(studio, made.id, SHARES)
+        found.append([e.split for e in rows(studio, made)])
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 3
+
+
+def test_rows_moved_away_from_an_adapter_are_counted(studio: Studio, project: Project, trained: str) -> None:
+    dealt = splits.deal(studio, project.id, Shares(test=0.9))
+    assert dealt.trained_on == dealt.moved > 0
+
+
+@pytest.fixture
+def trained(studio: Studio, project: Project) -> str:
+    """An adapter that learned ten rows of the project."""
+    rng = random.Random(4)
+    made = [dataset.add(studio, project.id, question(rng), " ".join(rng.sample(WORDS, 6))) for _ in range(10)]
+    studio.store.runs.add(Run("r_1", project.id, 1, "x", 10, {}), made)
+    studio.store.adapters.add(Adapter("a_1", project.id, "r_1", "v1", BASE, "0", "lora"))
+    return "a_1"
+
+
+def test_rows_that_came_with_a_side_keep_it(studio: Studio) -> None:
+    project = samples.try_sample(studio, "support_en")
+    given = {e.id for e in rows(studio, project) if e.split == "test"}
+    assert len(given) == 16
+    splits.deal(studio, project.id, Shares(validation=0.2))
+    after = rows(studio, project)
+    assert given <= {e.id for e in after if e.split == "test"}
+    assert any(e.split == "validation" for e in after)
+    no_near_pair_crosses(after)
+    splits.deal(studio, project.id, None)
+    assert {e.id for e in rows(studio, project) if e.split == "test"} == given
+
+
+# Groups
+
+
+def test_near_rows_join_the_side_of_the_one_that_was_there(studio: Studio, dealt: Project) -> None:
+    rng = random.Random(5)
+    for side in ("train", "validation", "test"):
+        first = fresh(studio, dealt, side)
+        for _ in range(3):
+            joined = dataset.add(studio, dealt.id, varied(rng, first.question), " ".join(rng.sample(WORDS, 6)))
+            assert (joined.split, joined.aside) == (side, False)
+    no_near_pair_crosses(rows(studio, dealt))
+
+
+def test_an_augmented_row_stands_with_its_source(studio: Studio, dealt: Project) -> None:
+    for side in ("train", "validation", "test"):
+        source = fresh(studio, dealt, side)
+        made = [
+            Example(
+                new_id("e"), dealt.id, 1, "draft", (Turn("user", f"Another wording, {n} {side}"),), "So it is.",
+                source="augmented", parent_id=source.id, group=source.id,
+            )
+            for n in range(3)
+        ]  # fmt: skip
+        dataset.add_rows(studio, dealt.id, made, "augmented")
+        assert {studio.store.examples.get(e.id).split for e in made} == {side}  # type: ignore[union-attr]
+    before = {e.parent_id: e.split for e in rows(studio, dealt) if e.parent_id}
+    splits.deal(studio, dealt.id, Shares(test=0.5, seed=7))
+    after = rows(studio, dealt)
+    by_id = {e.id: e.split for e in after}
+    assert all(by_id[e.parent_id] == e.split for e in after if e.parent_id)
+    assert before
+
+
+def test_rows_of_one_source_stand_together(studio: Studio, dealt: Project) -> None:
+    rng = random.Random(6)
+
+    def imported(group: str) -> Example:
+        turns = (Turn("user", question(rng)),)
+        return Example(new_id("e"), dealt.id, 1, "approved", turns, "A", source="import", group=group)
+
+    for _ in range(2):
+        batch = [imported(f"book {n % 8}") for n in range(40)]
+        dataset.add_rows(studio, dealt.id, batch, "imported")
+    by_group: dict[str, set[str]] = {}
+    for example in rows(studio, dealt):
+        by_group.setdefault(example.group, set()).add(example.split)
+    assert all(len(found) == 1 for found in by_group.values())
+    assert len({next(iter(found)) for found in by_group.values()}) > 1
+
+
+def test_several_turns_of_a_conversation_stand_together_and_single_questions_do_not(
+    studio: Studio, dealt: Project
+) -> None:
+    rng = random.Random(7)
+
+    def chat(turns: int, group: str) -> Example:
+        said = tuple(Turn("assistant" if n % 2 else "user", question(rng)) for n in range(2 * turns - 1))
+        example = Example(new_id("e"), dealt.id, 1, "approved", said, "Yes.", group=group)
+        dataset.add_rows(studio, dealt.id, [example], "created")
+        return dataset.get(studio, example.id)
+
+    for n in range(12):
+        first = chat(1, f"c_{n}")
+        assert {chat(2, f"c_{n}").split, chat(3, f"c_{n}").split} == {first.split}
+    assert len({chat(1, "c_all").split for _ in range(30)}) == 3
+
+
+# Leaks
+
+
+def test_an_edit_that_makes_two_rows_the_same_sets_one_aside(studio: Studio, dealt: Project) -> None:
+    train, test = fresh(studio, dealt, "train"), fresh(studio, dealt, "test")
+    edited = dataset.edit(studio, test.id, prompt=train.question + "!")
+    assert (edited.split, edited.aside) == ("test", True)
+    (flag,) = dataset.flags(studio, dealt.id, [test.id])[test.id]
+    assert (flag.kind, flag.other_id) == ("leak", train.id)
+    assert splits.summary(studio, dealt.id).aside == 1
+    assert test.id not in {e.id for e in studio.store.examples.find(dealt.id, split="test", status="approved")}
+    # It comes back when the other goes, and leaves again when that returns.
+    dataset.set_status(studio, train.id, "deleted")
+    back = dataset.get(studio, test.id)
+    assert (back.split, back.aside, dataset.flags(studio, dealt.id, [test.id])) == ("test", False, {})
+    dataset.undo(studio, dealt.id)
+    assert dataset.get(studio, train.id).aside
+    assert not dataset.get(studio, test.id).aside
+    assert dataset.edit(studio, train.id, prompt="Something else, where is the printer?").aside is False
+    assert sides(rows(studio, dealt))[train.id] == "train"
+
+
+def test_a_leak_is_settled_by_joining_the_other_side(studio: Studio, dealt: Project) -> None:
+    train, test = fresh(studio, dealt, "train"), fresh(studio, dealt, "test")
+    dataset.edit(studio, test.id, prompt=train.question)
+    splits.join(studio, test.id)
+    joined = dataset.get(studio, test.id)
+    assert (joined.split, joined.aside, dataset.flags(studio, dealt.id, [test.id])) == ("train", False, {})
+    undone = dataset.undo(studio, dealt.id)
+    assert (dataset.get(studio, test.id).split, dataset.get(studio, test.id).aside) == ("test", True)
+    dataset.undo(studio, dealt.id, action_id=undone.id)
+    assert (dataset.get(studio, test.id).split, dataset.get(studio, test.id).aside) == ("train", False)
+    with pytest.raises(InvalidInput, match="set aside"):
+        splits.join(studio, train.id)
+
+
+def test_a_transaction_that_fails_leaves_no_trace_in_the_index(studio: Studio, dealt: Project) -> None:
+    test = fresh(studio, dealt, "test")
+
+    def fail() -> None:
+        with studio.store.transaction():
+            dataset.edit(studio, test.id, prompt="Where can I read Japanese newspapers in the evening?")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    again = dataset.add(studio, dealt.id, test.question.upper(), "Another answer.")
+    assert again.split == "test"
+
+
+def test_the_index_is_made_anew_when_the_studio_is_opened(studio: Studio, dealt: Project) -> None:
+    made = [fresh(studio, dealt, side) for side in ("train", "validation", "test")]
+    studio.close()
+    with closing(open_studio(studio.settings, "tests")) as opened:
+        for example in made:
+            assert dataset.add(opened, dealt.id, example.question.lower(), "Another answer.").split == example.split
+
+
+def test_a_correction_is_dealt_too(studio: Studio, dealt: Project, asked: Callable[..., Message]) -> None:
+    test = fresh(studio, dealt, "test")
+    corrections.save(studio, asked(test.question.upper()).id, "corrected", "Another answer.")
+    assert rows(studio, dealt)[-1].split == "test"
+
+
+# Proof
+
+
+STEPS = int(os.environ.get("STUDIO_TEST_SPLIT_STEPS", "1000"))
+
+
+def test_no_row_changes_sides_and_no_near_pair_crosses(studio: Studio, project: Project) -> None:
+    """Random adds, edits, deletes, undos and restores over rows full of near-duplicates."""
+    rng = random.Random(11)
+    splits.deal(studio, project.id, SHARES)
+    stands: dict[str, str] = {}
+    ids: list[str] = []
+    texts = [question(rng) for _ in range(40)]
+    was_aside = 0
+
+    def add() -> None:
+        made = dataset.add(studio, project.id, varied(rng, rng.choice(texts)), " ".join(rng.sample(WORDS, 6)))
+        ids.append(made.id)
+
+    def add_many() -> None:
+        made = [
+            Example(
+                new_id("e"), project.id, 1, "draft", (Turn("user", varied(rng, rng.choice(texts))),), rng.choice(WORDS),
+                source="import", group=rng.choice(("", "", "", f"book {rng.randrange(20)}")),
+            )
+            for _ in range(rng.randrange(1, 5))
+        ]  # fmt: skip
+        dataset.add_rows(studio, project.id, made, "imported")
+        ids.extend(e.id for e in made)
+
+    def edit() -> None:
+        dataset.edit(studio, rng.choice(ids), prompt=varied(rng, rng.choice(texts)))
+
+    def reanswer() -> None:
+        dataset.edit(studio, rng.choice(ids), answer=" ".join(rng.sample(WORDS, 3)))
+
+    def delete() -> None:
+        dataset.set_status(studio, rng.choice(ids), "deleted")
+
+    def revive() -> None:
+        dataset.set_status(studio, rng.choice(ids), "approved")
+
+    def bulk() -> None:
+        some = tuple(rng.sample(ids, min(len(ids), 8)))
+        dataset.set_statuses(studio, project.id, RowFilter(ids=some), rng.choice(("deleted", "approved")))
+
+    def undo() -> None:
+        past = dataset.history(studio, project.id, 30)
+        action = rng.choice([a for a in past if a.kind != "split"])
+        dataset.undo(studio, project.id, action_id=rng.choice((action.id, None)) if ids else None)
+
+    def restore() -> None:
+        example = dataset.get(studio, rng.choice(ids))
+        dataset.restore(studio, example.id, rng.randrange(1, max(2, example.version)))
+
+    def restore_all() -> None:
+        past = [a for a in dataset.history(studio, project.id, 20) if a.kind != "split"]
+        dataset.restore_all(studio, project.id, rng.choice(past).id)
+
+    steps = [add] * 6 + [add_many] * 2 + [edit] * 8 + [reanswer, delete, delete, revive, bulk, undo, undo, restore]
+    for step in range(STEPS):
+        work = add if len(ids) < 5 else restore_all if step % 97 == 96 else rng.choice(steps)
+        try:
+            work()
+        except InvalidInput:
+            continue
+        if projects.get(studio, project.id).shares is None:
+            raise AssertionError("the deal was undone")
+        if step % 10 == 0 or step > STEPS - 20:
+            now = rows(studio, project)
+            for example in now:
+                assert stands.setdefault(example.id, example.split) == example.split
+            was_aside = max(was_aside, sum(e.aside for e in now))
+        if step % max(50, STEPS // 40) == 0 or step == STEPS - 1:
+            no_near_pair_crosses(now)
+    assert was_aside > 0
+    assert len(set(stands.values())) == 3
