@@ -404,6 +404,8 @@ class Run:
     result: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime = field(default_factory=now)
     finished_at: datetime | None = None
+    snapshot_name: str = ""
+    """Names the frozen rows it trained on; `snapshot` is their SHA-256."""
 
 
 @dataclass(frozen=True)

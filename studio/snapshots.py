@@ -7,6 +7,7 @@ written under a temporary name and renamed, and never changed: the same rows alw
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import tempfile
@@ -55,6 +56,13 @@ def take(studio: Studio, project_id: str, name: str, rows: RowFilter, author: st
         if not len(frozen):
             raise InvalidInput("No row fits, so there is nothing to freeze.", "Approve some examples first.")
         return freeze(studio, project_id, name, (e for batch in frozen.batches() for e in batch), author)
+
+
+def free_name(studio: Studio, project_id: str, wanted: str) -> str:
+    """The name, with a number behind it if another snapshot of the project has it."""
+    taken = {snapshot.name for snapshot in studio.store.snapshots.of_project(project_id)}
+    names = (wanted if n == 1 else f"{wanted} ({n})" for n in itertools.count(1))
+    return next(name for name in names if name not in taken)
 
 
 def freeze(studio: Studio, project_id: str, name: str, examples: Iterable[Example], author: str = "") -> Snapshot:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from studio import adapters, evaluation, jobs, preflight, projects
+from studio import adapters, evaluation, jobs, preflight, projects, snapshots
 from studio.context import Studio
 from studio.errors import AdapterRejected, Busy, Cancelled, InvalidInput, NotFound, StudioError
 from studio.jobdir import JobDir
-from studio.records import Adapter, BaseIdentity, Project, Recipe, Run, Score, content_hash, new_id, now
+from studio.records import Adapter, BaseIdentity, Project, Recipe, Run, Score, new_id, now
 
 log = logging.getLogger(__name__)
 
@@ -146,11 +146,15 @@ def _start(studio: Studio, project: Project, recipe: Recipe) -> Run:
         raise _none_left(planned, min(recipe.max_length, engine.context_length))
     studio.workspace.require_space(ADAPTER_BYTES, "training")
     rows = [{"example": e.id, "version": e.version, **evaluation.training_row(project, e).as_dict()} for e in examples]
+    number = studio.store.runs.next_number(project.id)
+    name = snapshots.free_name(studio, project.id, f"run {number}")
+    snapshot = snapshots.freeze(studio, project.id, name, examples)
     run = Run(
         id=new_id("r"),
         project_id=project.id,
-        number=studio.store.runs.next_number(project.id),
-        snapshot=content_hash(rows),
+        number=number,
+        snapshot=snapshot.sha256,
+        snapshot_name=snapshot.name,
         rows=len(rows),
         recipe=asdict(recipe),
     )

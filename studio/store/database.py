@@ -299,3 +299,8 @@ def _errors() -> Iterator[None]:
                 "There is no space left to save.", "Free some disk space and try again; nothing was changed."
             ) from error
         raise
+    except RuntimeError as error:
+        if "Query interrupted" in str(error):
+            # DuckDB's own answer to a Ctrl-C takes the place of Python's.
+            raise KeyboardInterrupt from error
+        raise

@@ -30,7 +30,8 @@ class Runs:
         with self._db.transaction():
             self._db.execute(
                 "INSERT INTO runs (id, project_id, number, snapshot, rows, recipe, status, adapter_id, error, seconds,"
-                " result, created_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, '', NULL, '{}', ?, NULL)",
+                " result, created_at, finished_at, snapshot_name)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, NULL, '', NULL, '{}', ?, NULL, ?)",
                 [
                     run.id,
                     run.project_id,
@@ -40,6 +41,7 @@ class Runs:
                     json.dumps(dict(run.recipe)),
                     run.status,
                     as_stored(run.created_at),
+                    run.snapshot_name,
                 ],
             )
             self._db.execute_many(
