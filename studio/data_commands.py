@@ -157,20 +157,15 @@ def _exported_value(made: Any) -> dict[str, Any]:
 
 
 def _push(studio: Any, written: Any, options: argparse.Namespace) -> dict[str, Any]:
-    from studio.hub.push import push
-    from studio.hub.repo import Hub
+    from studio import exports
 
-    if written.format != "hf":
-        raise InvalidInput("Only a dataset folder is pushed.", "Use --format hf.")
-    message = options.message or f"{written.examples} examples"
-    pushed = push(
-        written.path,
+    pushed = exports.push(
+        studio,
+        written,
         options.push,
-        Hub.of(studio.settings),
         private=not options.public,
-        message=message,
+        message=options.message or "",
         progress=progress_bar(),
-        cancelled=lambda: False,
     )
     return {"url": pushed.url, "revision": pushed.revision}
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.rows import RowFilter
-from studio.ui import data_add, data_rows
+from studio.ui import data_add, data_export, data_rows
 from studio.ui.rows_table import RowsTable
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
@@ -43,8 +43,9 @@ def build(desk: Desk, session: gr.State) -> DataTab:
             rows = RowsTable(elem_id="rows")
         shown = gr.State(RowFilter())
         add = data_add.build(desk, session)
+        data_export.build(desk, session, shown, tab)
     made = DataTab(tab, rows, shown, add)
     data_rows.wire(desk, session, rows, shown)
-    for event in add.changed(desk, session):
+    for event in add.changed(desk, session, tab):
         event.success(lambda at: show(desk, at), [session], made.view, **QUIET)
     return made
