@@ -34,6 +34,8 @@ def show(desk: Desk, at: Session) -> tuple[Any, ...]:
 
 
 def build(desk: Desk, session: gr.State) -> DataTab:
+    # Not among the tabs: Gradio counts it as one of them, and names the next one twice.
+    shown = gr.State(RowFilter())
     with (
         gr.Tab(t("app.data.tab"), id="data") as tab,
         gr.Column(elem_classes="st-datapage"),
@@ -41,7 +43,6 @@ def build(desk: Desk, session: gr.State) -> DataTab:
     ):
         with gr.Tab(t("app.data.rows"), id="rows"):
             rows = RowsTable(elem_id="rows")
-        shown = gr.State(RowFilter())
         add = data_add.build(desk, session)
         data_export.build(desk, session, shown, tab)
     made = DataTab(tab, rows, shown, add)
