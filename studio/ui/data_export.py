@@ -201,10 +201,10 @@ def build(desk: Desk, session: gr.State, shown: gr.State, data: gr.Tab) -> Expor
                 info=t("app.export.licence_info"),
                 elem_id="export-licence",
             )
-            count = gr.HTML("", padding=False, elem_id="export-count")
+            count = gr.HTML("", elem_id="export-count", elem_classes="st-plain")
             go = gr.Button(t("app.export.go"), variant="primary", elem_id="export-go")
             work = panel(KIND)
-            result = gr.HTML("", padding=False, elem_id="export-result")
+            result = gr.HTML("", elem_id="export-result", elem_classes="st-plain")
             with gr.Column(visible=False, elem_classes="st-card", elem_id="export-push") as push:
                 gr.Markdown(t("app.export.push_title"), elem_classes="st-heading")
                 dataset_id = gr.Textbox(
@@ -216,7 +216,7 @@ def build(desk: Desk, session: gr.State, shown: gr.State, data: gr.Tab) -> Expor
                 private = gr.Checkbox(True, label=t("app.export.private"), info=t("app.export.private_info"))
                 push_go = gr.Button(t("app.export.push"), elem_id="export-push-go")
                 push_work = panel(PUSH)
-                pushed = gr.HTML("", padding=False, elem_id="export-pushed")
+                pushed = gr.HTML("", elem_id="export-pushed", elem_classes="st-plain")
     made = ExportPart(
         tab, format_, scope, plain, licence, count, go, work, result, push, dataset_id, private, push_go, push_work,
         pushed,

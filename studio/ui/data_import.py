@@ -226,7 +226,7 @@ def build(session: gr.State) -> ImportPart:
         )
         fetch = gr.Button(t("app.import.fetch"), size="sm", elem_id="import-fetch", min_width=90)
     with gr.Column(visible=False, elem_id="import-preview", elem_classes="st-card") as preview:
-        about = gr.HTML("", padding=False, elem_id="import-about")
+        about = gr.HTML("", elem_id="import-about", elem_classes="st-plain")
         shape = gr.Dropdown(
             [(t(f"app.import.shape.{name}"), name) for name in FIELDS],
             label=t("app.import.shape"),
@@ -236,11 +236,11 @@ def build(session: gr.State) -> ImportPart:
             columns = {name: _column(name) for name in TEXTS}
         with gr.Accordion(t("app.import.more"), open=False) as more, gr.Row(elem_classes="st-fields"):
             columns |= {name: _column(name) for name in META}
-        table = gr.HTML("", padding=False, elem_id="import-table")
+        table = gr.HTML("", elem_id="import-table", elem_classes="st-plain")
         approved = gr.Checkbox(True, label=t("app.import.approved"), info=t("app.import.approved_info"))
         go = gr.Button(t("app.import.go"), variant="primary", elem_id="import-go")
     shown = panel(KIND)
-    report = gr.HTML("", padding=False, elem_id="import-report")
+    report = gr.HTML("", elem_id="import-report", elem_classes="st-plain")
     kept = gr.State(None)
     return ImportPart(
         file, named, fetch, preview, about, shape, columns, more, table, approved, go, shown, report, kept

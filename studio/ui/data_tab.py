@@ -34,17 +34,14 @@ def show(desk: Desk, at: Session) -> tuple[Any, ...]:
 
 
 def build(desk: Desk, session: gr.State) -> DataTab:
-    # Not among the tabs: Gradio counts it as one of them, and names the next one twice.
-    shown = gr.State(RowFilter())
-    with (
-        gr.Tab(t("app.data.tab"), id="data") as tab,
-        gr.Column(elem_classes="st-datapage"),
-        gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts"),
-    ):
-        with gr.Tab(t("app.data.rows"), id="rows"):
-            rows = RowsTable(elem_id="rows")
-        add = data_add.build(desk, session)
-        data_export.build(desk, session, shown, tab)
+    with gr.Tab(t("app.data.tab"), id="data") as tab, gr.Column(elem_classes="st-datapage"):
+        # Not directly within tabs: Gradio would count it as one of them, and show the next one's name twice.
+        shown = gr.State(RowFilter())
+        with gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts"):
+            with gr.Tab(t("app.data.rows"), id="rows"):
+                rows = RowsTable(elem_id="rows")
+            add = data_add.build(desk, session)
+            data_export.build(desk, session, shown, tab)
     made = DataTab(tab, rows, shown, add)
     data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session, tab):

@@ -130,7 +130,7 @@ class WorkPanel:
 
 def panel(kind: str) -> WorkPanel:
     with gr.Row(elem_classes="st-work-row"):
-        bar = gr.HTML("", padding=False, elem_id=f"{kind}-progress", elem_classes="st-work-host")
+        bar = gr.HTML("", elem_id=f"{kind}-progress", elem_classes="st-work-host")
         cancel = gr.Button(t("app.data.cancel"), size="sm", visible=False, elem_id=f"{kind}-cancel", min_width=90)
     return WorkPanel(kind, bar, cancel, gr.Timer(LOOK_EVERY_S, active=False), gr.State(""))
 
