@@ -113,7 +113,8 @@ def drop(page: Page, path: Path) -> None:
 
 def pick(page: Page, field: str, option: str) -> None:
     page.locator(f"#import-{field} input").click()
-    page.get_by_role("option", name=option, exact=True).filter(visible=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+    expect(page.get_by_role("option")).to_have_count(0)
 
 
 def choose(page: Page, radio: str, words: str) -> None:
