@@ -73,7 +73,7 @@ def export(
 
     Raises:
         InvalidInput: no such format, no row fits, or `out` can't be written.
-        Cancelled: before the end; what `out` was before is still there.
+        Cancelled: before the end. What `out` was before is still there, unless the message says that it is written.
     """
     if format_ not in FORMATS:
         raise InvalidInput(f"There is no format {format_!r}.", f"There are: {', '.join(FORMATS)}.")
@@ -103,7 +103,10 @@ def write_verified(
 ) -> Exported:
     """Write what `examples` gives, then compare the file with what it gives when it is asked again."""
     written = write(format_, examples(), out, plain=plain, card=card)
-    return Exported(written, verify(written, examples()).differences)
+    try:
+        return Exported(written, verify(written, examples()).differences)
+    except Cancelled as error:
+        raise Cancelled(f"{out} is written, but reading it again was cancelled.", "It is not verified.") from error
 
 
 def push(
