@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ import orjson
 
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
-from studio.store.database import Database, Reading, Row, as_stored, as_utc
+from studio.store.database import Add, Database, Reading, Row, as_stored, as_utc
 from studio.store.search import SearchIndex
 
 HEAD = 40
@@ -147,21 +148,16 @@ def _state(example: Example, content_id: int) -> list[Any]:
     ]
 
 
-def insert_new(insert_arrow: Callable[[str, Any], None], first: int, examples: Sequence[Example]) -> int:
+def insert_new(add: Add, first: int, examples: Sequence[Example]) -> int:
     """Insert first versions, their contents numbered from `first` on; returns that."""
     import pyarrow as pa
 
     contents = zip(*([first + i, *_content(e)] for i, e in enumerate(examples)), strict=True)
-    states = zip(*(_state(e, first + i) for i, e in enumerate(examples)), strict=True)
+    states = zip(*([*_state(e, first + i), True] for i, e in enumerate(examples)), strict=True)
     types = {"rating": pa.int8(), "rejected": pa.string(), "message_id": pa.string(), "parent_id": pa.string()}
-    for table, names, columns in (("contents", _CONTENT, contents), ("row_versions", _STATE, states)):
+    for table, names, columns in (("contents", _CONTENT, contents), ("row_versions", f"{_STATE}, is_current", states)):
         named = {n.strip(): column for n, column in zip(names.split(","), columns, strict=True)}
-        arrow = pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()})
-        current = ", true" if table == "row_versions" else ""
-        insert_arrow(
-            f"INSERT INTO {table} ({names}{', is_current' if current else ''}) SELECT {names}{current} FROM batch",
-            arrow,
-        )
+        add(table, pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()}))
     return first
 
 
@@ -180,7 +176,7 @@ class Examples:
             return
         with self._db.transaction():
             if len(examples) > FEW and all(e.version == 1 for e in examples):
-                insert_new(self._db.insert_arrow, self._db.next_content_ids(len(examples)), examples)
+                insert_new(self._db.add, self._db.next_content_ids(len(examples)), examples)
                 return
             for example in examples:
                 self._append_one(example)
@@ -406,10 +402,16 @@ class Examples:
         return [_example(row) for row in rows]
 
     def page(
-        self, project_id: str, rows: RowFilter, sort: Sort = "newest", limit: int = 25, offset: int = 0
+        self,
+        project_id: str,
+        rows: RowFilter,
+        sort: Sort = "newest",
+        limit: int = 25,
+        offset: int = 0,
+        most: int | None = None,
     ) -> list[Example]:
-        """Current rows that fit, a stretch of them."""
-        where, parameters = self._where(project_id, rows)
+        """Current rows that fit, a stretch of them; with `most`, of a common word only the newest that many."""
+        where, parameters = self._where(project_id, rows, most)
         order = _ORDERS[sort]
         found = self._db.rows(
             f"SELECT {_COLUMNS} FROM (SELECT * FROM row_versions v {where} ORDER BY {order} LIMIT ? OFFSET ?) v"
@@ -442,8 +444,9 @@ class Examples:
         status: str | None = None,
         split: str | None = None,
         text: str = "",
+        most: int | None = None,
     ) -> int:
-        where, parameters = self._where(project_id, rows or _filter(status, split, text))
+        where, parameters = self._where(project_id, rows or _filter(status, split, text), most)
         return self._db.number(f"SELECT count(*) FROM row_versions v {where}", parameters)
 
     def find(
@@ -462,9 +465,21 @@ class Examples:
             project_id, _filter(status, split, text), "newest" if newest_first else "oldest", limit, offset
         )
 
-    def facets(self, project_id: str, rows: RowFilter) -> Facets:
-        """How many of the rows that fit have each value."""
-        where, parameters = self._where(project_id, rows)
+    def facets(self, project_id: str, rows: RowFilter, most: int | None = None) -> Facets:
+        """How many of the rows that fit have each value.
+
+        With `most`, where the words looked for stand in more texts than that, only the newest that many are counted,
+        and the answer says that it is `capped`. A word common elsewhere but rare in this project is counted whole.
+        """
+        if most is None or not self._index.is_common(rows.text, most):
+            return self._facets(project_id, rows, None)
+        found = self._facets(project_id, rows, most)
+        if found.total < most // 10:
+            return self._facets(project_id, rows, None)
+        return replace(found, capped=True)
+
+    def _facets(self, project_id: str, rows: RowFilter, most: int | None) -> Facets:
+        where, parameters = self._where(project_id, rows, most)
         counted: dict[str, dict[str, int]] = {}
         grouped = self._db.rows(
             "SELECT status, author, source, split, aside, tags, count(*) AS rows FROM row_versions v"
@@ -541,8 +556,8 @@ class Examples:
             [project_id, project_id],
         )
 
-    def _where(self, project_id: str, rows: RowFilter) -> tuple[str, list[Any]]:
-        """The condition on `row_versions v` that a filter stands for, and its values."""
+    def _where(self, project_id: str, rows: RowFilter, most: int | None = None) -> tuple[str, list[Any]]:
+        """The condition on `row_versions v` that a filter stands for, and its values; `most` as in `facets`."""
         clauses = ["v.is_current", "v.project_id = ?"]
         values: list[Any] = [project_id]
 
@@ -581,7 +596,7 @@ class Examples:
             clauses.append(f"v.content_id IN (SELECT f.content_id FROM {_OPEN_FLAGS} f WHERE true{among})")
             values += [project_id, *kinds]
         if rows.text.strip():
-            condition, found = self._index.condition(rows.text)
+            condition, found = self._index.condition(rows.text, most)
             clauses.append(condition)
             values += found
         return "WHERE " + " AND ".join(clauses), values

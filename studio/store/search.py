@@ -124,6 +124,17 @@ class SearchIndex:
             parameters += [seen, *values]
         return condition, parameters
 
+    def is_common(self, text: str, most: int) -> bool:
+        """Whether more than `most` contents say `text`; as quick as finding that many."""
+
+        def ask(connection: sqlite3.Connection) -> int:
+            limited = "SELECT 1 FROM texts WHERE texts MATCH ? LIMIT ?"
+            found = connection.execute(f"SELECT count(*) FROM ({limited})", [_match(wanted), most + 1])
+            return int(found.fetchone()[0])
+
+        wanted = terms(text)
+        return bool(wanted) and self._with_index(ask) > most
+
     def is_complete(self) -> bool:
         """Whether everything saved is in the index."""
         return self._with_index(self._seen) >= self._db.last_content_id()
