@@ -32,9 +32,8 @@ _STATE = (
     " tags, rating, note, learn_answer, head, chars, action_id, created_at, pinned"
 )
 STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))
-_COLUMNS = ", ".join(f"v.{name.strip()}" for name in _STATE.split(",")) + (
-    ", c.messages, c.answer, c.rejected, c.extra, c.answer_extra"
-)
+_TEXTS = "messages, answer, rejected, extra, answer_extra"
+_COLUMNS = ", ".join([f"v.{name}" for name in STATE_COLUMNS] + [f"c.{name}" for name in _TEXTS.split(", ")])
 _CONTENT = "id, messages, answer, rejected, extra, answer_extra, key"
 _ORDERS: Mapping[Sort, str] = {
     "newest": "v.n DESC",
@@ -184,13 +183,9 @@ class Examples:
     def _append_one(self, example: Example) -> None:
         content, content_id = _content(example), None
         if example.version > 1:
-            before = self._db.row(
-                "SELECT v.content_id, c.messages, c.answer, c.rejected, c.extra, c.answer_extra FROM row_versions v"
-                " JOIN contents c ON c.id = v.content_id WHERE v.n = ? AND v.id = ? AND v.is_current",
-                [number_of(example.id), example.id],
-            )
-            if before is not None and _says(before, content):
-                content_id = before["content_id"]
+            before = self._with_texts("v.n = ? AND v.id = ? AND v.is_current", [number_of(example.id), example.id])
+            if before and _says(before[0], content):
+                content_id = before[0]["content_id"]
             self._db.execute(
                 "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current",
                 [number_of(example.id), example.id],
@@ -370,15 +365,13 @@ class Examples:
     # Reading
 
     def get(self, example_id: str) -> Example | None:
-        found = self.get_many([example_id])
-        return found[0] if found else None
+        found = self._with_texts("v.n = ? AND v.id = ? AND v.is_current", [number_of(example_id), example_id])
+        return _example(found[0]) if found else None
 
     def get_many(self, example_ids: Sequence[str]) -> list[Example]:
         """Current rows, in the order of the ids; those that don't exist are left out."""
-        rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
-            " WHERE v.is_current AND v.n IN (SELECT unnest(?::BIGINT[]))",
-            [[number_of(id_) for id_ in example_ids]],
+        rows = self._with_texts(
+            "v.is_current AND v.n IN (SELECT unnest(?::BIGINT[]))", [[number_of(id_) for id_ in example_ids]]
         )
         found = {row["id"]: _example(row) for row in rows}
         return [found[id_] for id_ in example_ids if id_ in found]
@@ -394,12 +387,8 @@ class Examples:
 
     def versions(self, example_id: str) -> list[Example]:
         """Every version of a row, oldest first."""
-        rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
-            " WHERE v.n = ? AND v.id = ? ORDER BY v.version",
-            [number_of(example_id), example_id],
-        )
-        return [_example(row) for row in rows]
+        rows = self._with_texts("v.n = ? AND v.id = ?", [number_of(example_id), example_id])
+        return sorted(map(_example, rows), key=lambda version: version.version)
 
     def page(
         self,
@@ -412,13 +401,28 @@ class Examples:
     ) -> list[Example]:
         """Current rows that fit, a stretch of them; with `most`, of a common word only the newest that many."""
         where, parameters = self._where(project_id, rows, most)
-        order = _ORDERS[sort]
         found = self._db.rows(
-            f"SELECT {_COLUMNS} FROM (SELECT * FROM row_versions v {where} ORDER BY {order} LIMIT ? OFFSET ?) v"
-            f" JOIN contents c ON c.id = v.content_id ORDER BY {order}",
+            f"SELECT v.rowid AS place FROM row_versions v {where} ORDER BY {_ORDERS[sort]} LIMIT ? OFFSET ?",
             [*parameters, limit, offset],
         )
-        return [_example(row) for row in found]
+        places = [row["place"] for row in found]
+        versions = self._with_texts("v.rowid IN (SELECT unnest(?::BIGINT[]))", [places], "v.rowid AS place, ")
+        by_place = {row["place"]: row for row in versions}
+        return [_example(by_place[place]) for place in places]
+
+    def _with_texts(self, condition: str, values: Sequence[Any], also: str = "") -> list[Row]:
+        """The versions a condition on `row_versions v` finds, each with its texts.
+
+        Asked for one after the other, a few rows of each table are read; a join reads much more of a large one.
+        """
+        found = self._db.rows(f"SELECT {also}{_STATE} FROM row_versions v WHERE {condition}", values)
+        ids = sorted({row["content_id"] for row in found})
+        among = "= ?" if len(ids) == 1 else "IN (SELECT unnest(?::BIGINT[]))"
+        texts = self._db.rows(
+            f"SELECT id AS content_id, {_TEXTS} FROM contents WHERE id {among}", ids if len(ids) == 1 else [ids]
+        )
+        by_id = {row["content_id"]: row for row in texts}
+        return [row | by_id[row["content_id"]] for row in found]
 
     def stream(self, project_id: str, rows: RowFilter, batch: int = BATCH) -> Iterator[list[Example]]:
         """Every current row that fits, oldest first, as it was when this began; a batch at a time."""
