@@ -183,13 +183,13 @@ class Examples:
     def _append_one(self, example: Example) -> None:
         content, content_id = _content(example), None
         if example.version > 1:
-            before = self._with_texts("v.n = ? AND v.id = ? AND v.is_current", [number_of(example.id), example.id])
-            if before and _says(before[0], content):
-                content_id = before[0]["content_id"]
-            self._db.execute(
-                "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current",
+            before = self._db.row(
+                "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current RETURNING content_id",
                 [number_of(example.id), example.id],
             )
+            texts = before and self._db.row(f"SELECT {_TEXTS} FROM contents WHERE id = ?", [before["content_id"]])
+            if before and texts and _says(texts, content):
+                content_id = before["content_id"]
         if content_id is None:
             content_id = self._db.next_content_ids(1)
             self._db.execute(f"INSERT INTO contents ({_CONTENT}) VALUES (?, ?, ?, ?, ?, ?, ?)", [content_id, *content])
