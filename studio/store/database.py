@@ -14,7 +14,7 @@ import duckdb
 from studio.errors import DiskFull, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
-MEMORY_LIMIT = "256MB"
+MEMORY_LIMIT = "192MB"
 Row = dict[str, Any]
 Add = Callable[[str, Any], None]
 """`Database.add` or `Appending.add`."""
@@ -276,6 +276,12 @@ class Reading:
         """The result as NumPy arrays, one a column: little memory for many rows."""
         with _errors():
             return self._cursor.execute(sql, list(parameters)).fetchnumpy()
+
+    def table(self, sql: str, batch: Any) -> Any:
+        """The result as an Arrow table; the query may read the Arrow table `batch` under that name."""
+        with _errors():
+            self._cursor.register("batch", batch)
+            return self._cursor.sql(sql).to_arrow_table()
 
     def rows(self, sql: str, parameters: Sequence[Any] = (), batch: Any = None) -> list[Row]:
         """The rows as dictionaries; the query may read the Arrow table `batch` under that name."""

@@ -17,6 +17,7 @@ import orjson
 
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
+from studio.store.columns import COLUMNS
 from studio.store.database import Add, Database, Reading, Row, as_stored, as_utc
 from studio.store.search import SearchIndex
 
@@ -617,15 +618,32 @@ class FrozenRows:
         return len(self._order["n"])
 
     def batches(self, batch: int = BATCH) -> Iterator[list[Example]]:
+        for some in self._some(batch):
+            found = self._read.rows(f"SELECT {_COLUMNS} {self._from(some)}", batch=some)
+            yield [_example(row) for row in found]
+
+    def tables(self, batch: int = 2 * BATCH) -> Iterator[Any]:
+        """The rows as Arrow tables with the columns `COLUMNS`, many times as fast; None: some of a batch are not plain,
+        and that was all."""
+        for some in self._some(batch):
+            table = self._read.table(f"SELECT {COLUMNS} {self._from(some)}", some)
+            if False in table["is_plain"].unique().to_pylist():
+                yield None
+                return
+            yield table
+
+    def _some(self, batch: int) -> Iterator[Any]:
         import pyarrow as pa
 
         for start in range(0, len(self), batch):
-            some = self._read.rows(
-                f"SELECT {_COLUMNS} FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version"
-                " JOIN contents c ON c.id = b.content_id ORDER BY v.n",
-                batch=pa.table({name: column[start : start + batch] for name, column in self._order.items()}),
-            )
-            yield [_example(row) for row in some]
+            yield pa.table({name: column[start : start + batch] for name, column in self._order.items()})
+
+    def _from(self, some: Any) -> str:
+        ids = some["content_id"].to_numpy()
+        return (
+            "FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version JOIN contents c"
+            f" ON c.id = b.content_id WHERE c.id BETWEEN {int(ids.min())} AND {int(ids.max())} ORDER BY v.n"
+        )
 
 
 _OPEN_FLAGS = "(SELECT * FROM flags WHERE project_id = ? AND key NOT IN (SELECT key FROM dismissed_flags))"
