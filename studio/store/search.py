@@ -128,6 +128,8 @@ class SearchIndex:
     def is_common(self, text: str, most: int) -> bool:
         """Whether more than `most` contents say `text`; as quick as finding that many."""
         wanted = terms(text)
+        if wanted:
+            self._catch_up()
         return bool(wanted) and len(self._hits(wanted, most + 1)) > most
 
     def is_complete(self) -> bool:
