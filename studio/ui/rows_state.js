@@ -316,6 +316,11 @@ function number_(value) {
   return new Intl.NumberFormat(language()).format(value);
 }
 
+/** How many rows fit; of a very common word only the newest are counted. */
+function total_() {
+  return number_(state.total) + (state.facets?.capped ? "+" : "");
+}
+
 function ago(iso) {
   const seconds = (new Date(iso) - Date.now()) / 1000;
   const steps = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3_600], ["minute", 60]];
