@@ -89,7 +89,12 @@ class Settled:
 
 
 def settle(
-    studio: Studio, project_id: str, pair: tuple[str, str], key: str, keep: Literal["first", "second", "both"], author: str
+    studio: Studio,
+    project_id: str,
+    pair: tuple[str, str],
+    key: str,
+    keep: Literal["first", "second", "both"],
+    author: str,
 ) -> Settled:
     """Of two rows that can't both be right, reject one or neither; the flag `key` is closed on both either way.
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.rows import RowFilter
-from studio.ui import data_add, data_rows
+from studio.ui import data_add, data_learn, data_quality, data_rows, data_rules
 from studio.ui.rows_table import RowsTable
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
@@ -20,6 +20,7 @@ class DataTab:
     rows: RowsTable
     shown: gr.State
     """The filter of the table (`RowFilter`): what "what is shown" means to the other parts."""
+    parts: gr.Tabs
     add: data_add.AddPart
 
     @property
@@ -34,16 +35,20 @@ def show(desk: Desk, at: Session) -> tuple[Any, ...]:
 
 
 def build(desk: Desk, session: gr.State) -> DataTab:
+    # Not among the tabs: Gradio counts it as one of them, and names the next one twice.
+    shown = gr.State(RowFilter())
     with (
         gr.Tab(t("app.data.tab"), id="data") as tab,
         gr.Column(elem_classes="st-datapage"),
-        gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts"),
+        gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts") as parts,
     ):
         with gr.Tab(t("app.data.rows"), id="rows"):
             rows = RowsTable(elem_id="rows")
-        shown = gr.State(RowFilter())
         add = data_add.build(desk, session)
-    made = DataTab(tab, rows, shown, add)
+        data_quality.build(desk, session, [rows, shown, parts])
+        data_learn.build(desk, session, [rows, shown, parts])
+        data_rules.build(desk, session, [rows, shown, parts])
+    made = DataTab(tab, rows, shown, parts, add)
     data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session):
         event.success(lambda at: show(desk, at), [session], made.view, **QUIET)
