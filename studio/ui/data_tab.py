@@ -35,19 +35,17 @@ def show(desk: Desk, at: Session) -> tuple[Any, ...]:
 
 
 def build(desk: Desk, session: gr.State) -> DataTab:
-    # Not among the tabs: Gradio counts it as one of them, and names the next one twice.
-    shown = gr.State(RowFilter())
-    with (
-        gr.Tab(t("app.data.tab"), id="data") as tab,
-        gr.Column(elem_classes="st-datapage"),
-        gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts") as parts,
-    ):
-        with gr.Tab(t("app.data.rows"), id="rows"):
-            rows = RowsTable(elem_id="rows")
-        add = data_add.build(desk, session)
-        data_quality.build(desk, session, [rows, shown, parts])
-        data_learn.build(desk, session, [rows, shown, parts])
-        data_rules.build(desk, session, [rows, shown, parts])
+    with gr.Tab(t("app.data.tab"), id="data") as tab, gr.Column(elem_classes="st-datapage"):
+        # Not among the tabs: Gradio counts it as one of them, and names the next one twice.
+        shown = gr.State(RowFilter())
+        with gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts") as parts:
+            with gr.Tab(t("app.data.rows"), id="rows"):
+                rows = RowsTable(elem_id="rows")
+            table = [rows, shown, parts]
+            add = data_add.build(desk, session)
+            data_quality.build(desk, session, table)
+            data_learn.build(desk, session, table)
+            data_rules.build(desk, session, table)
     made = DataTab(tab, rows, shown, parts, add)
     data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session):

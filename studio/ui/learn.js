@@ -158,7 +158,7 @@ function paintOpen() {
       el("div", { class: "st-l-openhead" }, el("strong", {}, word(row.reason ? "is_left_out" : "is_learned", { n: number_(row.loss_tokens) })), button(word("in_table"), { class: "st-link", "data-focus": "table", onclick: () => toTable(row.id) })),
       row.reason ? el("p", { class: "st-problem" }, word(`because.${row.reason}`, { tokens: number_(row.tokens), limit: number_(row.limit) }), row.reason === "template" ? ` ${row.sentence}` : "") : null,
       row.not_trained ? el("p", { class: "st-hint" }, word("not_trained")) : null,
-      el("p", { class: "st-hint" }, word("counts", { tokens: number_(row.tokens), limit: number_(row.limit), cut: number_(row.cut_tokens) })),
+      row.reason === "too-long" ? null : el("p", { class: "st-hint" }, word("counts", { tokens: number_(row.tokens), limit: number_(row.limit), cut: number_(row.cut_tokens) })),
       ...row.notes.map(([kind, turn]) => el("p", { class: "st-l-note" }, turn === null ? "" : `${word("turn", { n: turn + 1 })}: `, word(`note.${kind}`))),
       el("div", { class: "st-keys", role: "list", "aria-label": word("legend") }, ...kinds.map((kind) => share(kind, count(kind)))),
       row.runs.length ? el("pre", { class: "st-rendered" }, ...row.runs.map(([kind, text, tokens]) => el("span", { class: `st-run st-run-${kind}`, title: `${word(`run.${kind}`)} · ${word("tokens", { n: number_(tokens) })}` }, text))) : null,

@@ -1,7 +1,7 @@
 // Quality: a scan of all rows, what it found kind by kind, and beneath it what the project is about.
 
 const POLL_MS = 500;
-const state = { rows: 0, kinds: {}, kind: "", offset: 0, total: 0, cards: [], scan: null, loaded: false };
+const state = { rows: 0, kinds: {}, chosen: "", kind: "", offset: 0, total: 0, cards: [], scan: null, loaded: false };
 
 const scanPart = el("div", { class: "st-q-scan" });
 const chipPart = el("div", { class: "st-chips st-q-chips", role: "group" });
@@ -9,11 +9,11 @@ const listPart = el("section", { class: "st-q-list" });
 root.replaceChildren(scanPart, chipPart, listPart, mapPart, balancePart, toast);
 
 function view() {
-  return { kind: state.kind, offset: state.offset, map: map?.number ?? 0 };
+  return { kind: state.chosen, offset: state.offset, map: map?.number ?? 0 };
 }
 
 function reset() {
-  Object.assign(state, { rows: 0, kinds: {}, kind: "", offset: 0, total: 0, cards: [], scan: null, loaded: false });
+  Object.assign(state, { rows: 0, kinds: {}, chosen: "", kind: "", offset: 0, total: 0, cards: [], scan: null, loaded: false });
   map = null;
   near = null;
   topicOn = null;
@@ -35,6 +35,7 @@ function isRunning() {
 
 /** Do something and offer the way back. */
 function doIt(kind, data) {
+  state.chosen = state.kind;
   ask(kind, data, (reply) => {
     if (!reply.ok) return;
     const undo = reply.undo ? () => ask("undo", reply.undo, (back) => (back.ok ? say(word("did.undone")) : null)) : null;
@@ -43,6 +44,7 @@ function doIt(kind, data) {
 }
 
 function choose(kind) {
+  state.chosen = kind;
   state.kind = kind;
   state.offset = 0;
   editing = null;
@@ -79,7 +81,7 @@ function headline() {
   if (!state.rows) return word("no_rows");
   if (scan?.state === "stopping") return word("stopping");
   if (scan?.state === "running") return word(`what.${scan.what}`);
-  const found = Object.entries(state.kinds).filter(([kind]) => kind !== "imbalance").length;
+  const found = Object.keys(state.kinds).length;
   return found ? word("to_look_at") : word(scan?.rows === null || scan?.rows === undefined ? "not_scanned" : "nothing_found");
 }
 
@@ -120,6 +122,7 @@ function paintList() {
 }
 
 function turnTo(offset) {
+  state.chosen = state.kind;
   state.offset = offset;
   editing = null;
   ask("look", {}, () => listPart.scrollIntoView({ block: "start" }));

@@ -1,7 +1,7 @@
 // The rows of one kind of flag: single rows with the evidence marked, pairs side by side, and the buttons that settle them.
 
 const PAIRS = new Set(["contradiction", "duplicate", "near-duplicate", "leak"]);
-const SIGNS = { approved: "✓", draft: "○", rejected: "✕", deleted: "␡" };
+const SIGNS = { approved: "✓", draft: "○", rejected: "✕", deleted: "−" };
 let editing = null; // id of the row that is edited
 let drafted = null; // what is typed there: question, answer
 
@@ -41,7 +41,7 @@ function singleButtons(row, flags) {
     act("edit", "✎", () => (row.cut ? toTable(row.id) : startEdit(row))),
     flags.length ? act("dismiss", "✓", () => doIt("dismiss", { keys: flags.map((flag) => flag.key) })) : null,
     act("reject", "✕", () => doIt("status", { id: row.id, status: "rejected", version: row.version })),
-    act("delete", "␡", () => doIt("status", { id: row.id, status: "deleted", version: row.version })),
+    act("delete", "−", () => doIt("status", { id: row.id, status: "deleted", version: row.version })),
     button(word("in_table"), { class: "st-link st-q-table", "data-focus": `table ${row.id}`, onclick: () => toTable(row.id) }),
   ].filter(Boolean);
 }

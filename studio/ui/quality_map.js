@@ -63,7 +63,7 @@ function drawing() {
     return shape("circle", { cx: cx.toFixed(1), cy: cy.toFixed(1), r: id === own ? radius + 5 : radius, "data-n": n, class: `st-dot${dim ? " st-dim" : ""}${id === own ? " st-own" : ""}`, style: `--st-hue: ${hue(topic)}` });
   });
   const taken = [];
-  const names = map.topics.slice(0, NAMED).map((topic) => nameOn(topic, taken));
+  const names = map.topics.slice(0, NAMED).map((topic, n) => nameOn(topic, n, taken));
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "st-map", role: "img", "aria-label": word("map.label", { n: number_(map.points.length), topics: map.topics.length }) }, ...circles, ...names.filter(Boolean));
   const frame = el("div", { class: "st-map-frame" }, svg, tip);
   svg.addEventListener("pointermove", (event) => hover(event, frame, tip));
@@ -75,15 +75,20 @@ function drawing() {
   return frame;
 }
 
-/** A topic's name at its centre, moved out of the way of those that stand there already. */
-function nameOn(topic, taken) {
-  let [x, y] = placed(topic.x, topic.y);
-  const half = topic.title.length * 6.5;
+/** A topic's name above most of its points, moved out of the way of those that stand there already. */
+function nameOn(topic, number, taken) {
+  const ys = map.points.filter((point) => point[1] === number).map((point) => placed(point[2], point[3])[1]).sort((a, b) => a - b);
+  let [x] = placed(topic.x, topic.y);
+  let y = Math.max(24, (ys[Math.floor(ys.length * 0.12)] ?? 0) - 16);
+  const isNarrow = matchMedia("(max-width: 640px)").matches;
+  const size = isNarrow ? 34 : 19; // as in the stylesheet; the drawing shrinks with the page
+  const title = isNarrow ? topic.title.split(", ")[0] : topic.title;
+  const half = (size / 2) * Array.from(title).reduce((sum, letter) => sum + (letter > "\u2e80" ? 1.02 : 0.62), 0);
   x = Math.min(Math.max(x, half + 8), WIDTH - half - 8);
-  for (let tries = 0; tries < 8 && taken.some(([a, b, h]) => Math.abs(a - x) < h + half && Math.abs(b - y) < 26); tries += 1) y += tries % 2 ? -27 * (tries + 1) : 27 * (tries + 1);
+  for (let tries = 0; tries < 8 && taken.some(([a, b, h]) => Math.abs(a - x) < h + half && Math.abs(b - y) < size + 7); tries += 1) y += (tries % 2 ? -1 : 1) * (size + 8) * (tries + 1);
   if (y < 20 || y > HEIGHT - 10) return null;
   taken.push([x, y, half]);
-  return shape("text", { x: x.toFixed(0), y: y.toFixed(0), "text-anchor": "middle", class: "st-map-name" }, document.createTextNode(topic.title));
+  return shape("text", { x: x.toFixed(0), y: y.toFixed(0), "text-anchor": "middle", class: "st-map-name" }, document.createTextNode(title));
 }
 
 function hover(event, frame, tip) {

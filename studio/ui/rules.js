@@ -214,7 +214,7 @@ function paintFound() {
   valueBox?.setAttribute("aria-invalid", String(Boolean(problem)));
   const isEmpty = !valueBox?.value.trim();
   addButton.setAttribute("aria-disabled", String(isEmpty || Boolean(problem) || state.isAdding));
-  part(found, [isEmpty, tried?.found ?? null, state.total], () => {
+  part(found, [isEmpty, Boolean(tried), tried?.found ?? null, state.total], () => {
     if (isEmpty) return [];
     if (!tried) return [el("p", { class: "st-hint" }, word("trying"))];
     if (!tried.found) return [];
