@@ -22,6 +22,7 @@ class DataTab:
     """The filter of the table (`RowFilter`): what "what is shown" means to the other parts."""
     parts: gr.Tabs
     add: data_add.AddPart
+    learn: data_learn.LearnBoard
 
     @property
     def view(self) -> list[Any]:
@@ -44,9 +45,9 @@ def build(desk: Desk, session: gr.State) -> DataTab:
             table = [rows, shown, parts]
             add = data_add.build(desk, session)
             data_quality.build(desk, session, table)
-            data_learn.build(desk, session, table)
+            learn = data_learn.build(desk, session, table)
             data_rules.build(desk, session, table)
-    made = DataTab(tab, rows, shown, parts, add)
+    made = DataTab(tab, rows, shown, parts, add, learn)
     data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session):
         event.success(lambda at: show(desk, at), [session], made.view, **QUIET)

@@ -24,7 +24,7 @@ function take(value) {
   state.loaded = true;
   state.waiting = value.waiting ?? "";
   state.problem = value.problem ?? "";
-  if (!state.max_length) Object.assign(state, { max_length: value.max_length, strategy: value.excess_length_strategy });
+  if (!state.max_length || value.adopt) Object.assign(state, { max_length: value.max_length, strategy: value.excess_length_strategy });
   if (state.waiting) {
     state.totals = null;
     if (value.may_come) pollIn(WAIT_MS);
