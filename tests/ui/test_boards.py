@@ -14,9 +14,11 @@ from studio import dataset, preflight, projects, quality
 from studio.records import Example, Recipe
 from studio.rows import FLAG_KINDS, RowFilter
 from studio.ui import data_quality
+from studio.ui.build import build
 from studio.ui.scans import Scans
 from tests.conftest import until
 from tests.ui.demo_boards import FRONT, Demo
+from tests.ui.serving import serve_blocks
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +247,29 @@ def test_the_figures_are_the_trainers(shown: Shown) -> None:
     assert [(r.text_content(), str(r.get_attribute("class")).split("-")[-1]) for r in runs.all()] == [
         (run.text, run.kind) for run in view.runs
     ]
+
+
+def test_the_plan_leads_to_the_rows_it_leaves_out_under_its_recipe(browser: Browser, site: tuple[Demo, str]) -> None:
+    demo, _ = site
+    project = demo.project()
+    dataset.add(demo.studio, project.id, "Tell me everything.", "Books and books and books. " * 80)
+    server, url = serve_blocks(build(demo.studio))
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#composer textarea").wait_for()
+    page.locator("#tabs").get_by_role("tab", name="Train", exact=True).and_(page.locator(":visible")).first.click()
+    expect(page.locator("#plan")).to_contain_text("1 example will be left out: 1 too long")
+    page.get_by_text("More settings").click()
+    page.locator("#max-length input").fill("60")
+    page.locator("#max-length input").press("Tab")
+    report = preflight.report(demo.studio, project.id, Recipe(max_length=60))
+    expect(page.locator("#plan")).to_contain_text(f"{len(report.left_out)} examples will be left out")
+    page.locator("#see-left-out").click()
+    expect(page.locator('.st-figure[data-figure="left_out"] strong')).to_have_text(str(len(report.left_out)))
+    expect(page.locator(".st-l-length")).to_have_value("60")
+    context.close()
+    server.should_exit = True
 
 
 # Guidelines
