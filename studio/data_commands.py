@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from studio.console import opened, print_value, progress_bar, project_of
@@ -43,42 +42,37 @@ def _counter(what: str) -> Callable[[int, int], None]:
 
 
 def import_rows(options: argparse.Namespace, settings: Settings) -> None:
-    from studio import imports
+    from studio import imports, sources
     from studio.errors import ImportRejected
     from studio.formats import Shape
 
     mapping = dict(_pair(item) for item in options.map)
     with opened(settings, "import") as studio:
         project = project_of(studio, options)
-        files, source = _files(studio, options.file)
+        source = sources.find(studio, options.file, progress=progress_bar())
         shape = None
         if options.shape or mapping:
-            found = imports.preview(studio, files[0][1]).shape
+            found = imports.preview(studio, source.first).shape
             name = options.shape or (found.name if found else None)
             if name is None:
                 raise InvalidInput("The file's columns say nothing about their shape.", "Name one with --shape.")
             shape = Shape(name, mapping)
         if options.preview:
-            return _preview(options, imports.preview(studio, files[0][1], shape))
+            return _preview(options, imports.preview(studio, source.first, shape))
         try:
-            reports = [
-                imports.import_file(
-                    studio, project.id, path, shape=shape, approve=options.approve, side=side, source=source
-                )
-                for side, path in files
-            ]
+            report = imports.import_files(
+                studio, project.id, source.files, shape=shape, approve=options.approve, source=source.name
+            )
         except ImportRejected as error:
             if options.json:
                 errors = [{"row": e.row, "reason": e.reason} for e in error.rows]
                 print(json.dumps({"added": 0, "skipped": 0, "errors": errors}, ensure_ascii=False))
             raise
-        added, skipped, changed, held = (
-            sum(getattr(report, name) for report in reports) for name in ("added", "skipped", "changed", "held")
-        )
-        text = f"{added} examples added, {skipped} were there already."
-        text += f" {changed} were changed." if changed else ""
-        text += f" {held} break a rule and are drafts." if held else ""
-        return print_value(options, {"added": added, "skipped": skipped, "errors": []}, text)
+        text = f"{report.added} examples added, {report.skipped} were there already."
+        text += f" {report.changed} were changed." if report.changed else ""
+        text += f" {report.held} break a rule and are drafts." if report.held else ""
+        value = {"added": report.added, "skipped": report.skipped, "errors": []}
+        return print_value(options, value, text)
 
 
 def _pair(item: str) -> tuple[str, str]:
@@ -86,29 +80,6 @@ def _pair(item: str) -> tuple[str, str]:
     if not sign or not name.strip() or not column.strip():
         raise InvalidInput(f"--map {item} names no column.", "Write --map field=column.")
     return name.strip(), column.strip()
-
-
-def _files(studio: Any, named: str) -> tuple[list[tuple[str | None, Path]], str]:
-    """The files to read with the side of the split each is for, and where they come from."""
-    from studio.hub.reference import is_dataset_reference, parse_dataset_reference
-
-    if not is_dataset_reference(named, studio.settings.hub_url):
-        return [(None, Path(named))], ""
-    from studio.hub.dataset import fetch
-    from studio.hub.repo import Hub
-
-    reference = parse_dataset_reference(named, studio.settings.hub_url)
-    fetched = fetch(
-        reference.id,
-        studio.workspace.hub,
-        Hub.of(studio.settings),
-        config=reference.config,
-        split=reference.split,
-        revision=reference.revision,
-        progress=progress_bar(),
-        cancelled=lambda: False,
-    )
-    return list(fetched.files), fetched.source
 
 
 def _preview(options: argparse.Namespace, preview: Any) -> None:
@@ -186,20 +157,15 @@ def _exported_value(made: Any) -> dict[str, Any]:
 
 
 def _push(studio: Any, written: Any, options: argparse.Namespace) -> dict[str, Any]:
-    from studio.hub.push import push
-    from studio.hub.repo import Hub
+    from studio import exports
 
-    if written.format != "hf":
-        raise InvalidInput("Only a dataset folder is pushed.", "Use --format hf.")
-    message = options.message or f"{written.examples} examples"
-    pushed = push(
-        written.path,
+    pushed = exports.push(
+        studio,
+        written,
         options.push,
-        Hub.of(studio.settings),
         private=not options.public,
-        message=message,
+        message=options.message or "",
         progress=progress_bar(),
-        cancelled=lambda: False,
     )
     return {"url": pushed.url, "revision": pushed.revision}
 

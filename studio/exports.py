@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio import __version__, projects
 from studio.context import Studio
@@ -14,6 +15,11 @@ from studio.errors import Cancelled, InvalidInput
 from studio.formats import ENDINGS, FORMATS, Card, FormatName, Written, verify, write
 from studio.records import Example, Project
 from studio.rows import RowFilter
+from studio.transfer import IsCancelled
+from studio.transfer import Progress as HubProgress
+
+if TYPE_CHECKING:
+    from studio.hub.push import Pushed
 
 APPROVED = RowFilter(statuses=("approved",))
 """What leaves when nobody says otherwise: the curated rows."""
@@ -98,6 +104,37 @@ def write_verified(
     """Write what `examples` gives, then compare the file with what it gives when it is asked again."""
     written = write(format_, examples(), out, plain=plain, card=card)
     return Exported(written, verify(written, examples()).differences)
+
+
+def push(
+    studio: Studio,
+    written: Written,
+    dataset_id: str,
+    *,
+    private: bool = True,
+    message: str = "",
+    progress: HubProgress,
+    cancelled: IsCancelled = lambda: False,
+) -> Pushed:
+    """Push an exported dataset folder to the Hub; see `studio.hub.push.push`, which raises the same besides.
+
+    Raises:
+        InvalidInput: the export is no dataset folder.
+    """
+    from studio.hub.push import push as push_folder
+    from studio.hub.repo import Hub
+
+    if written.format != "hf":
+        raise InvalidInput("Only a dataset folder is pushed.", "Export in the format hf.")
+    return push_folder(
+        written.path,
+        dataset_id,
+        Hub.of(studio.settings),
+        private=private,
+        message=message or f"{written.examples} examples",
+        progress=progress,
+        cancelled=cancelled,
+    )
 
 
 def card(studio: Studio, project: Project, license: str = "") -> Card:

@@ -21,7 +21,7 @@ from typing import Any
 from studio import dataset, formats, projects, rules
 from studio.context import Studio
 from studio.errors import Cancelled, ImportRejected, InvalidInput, RowError
-from studio.formats import Draft, Plain, Preview, Shape
+from studio.formats import Draft, Plain, Position, Preview, Shape
 from studio.records import Example, Project, Split, Status, new_id, now
 from studio.rows import Action, Flag
 from studio.store.loading import Load
@@ -76,25 +76,57 @@ def import_file(
     progress: Progress = lambda done, total: None,
     cancelled: threading.Event | None = None,
 ) -> ImportReport:
-    """Add the rows of a file, or of a folder of files. All of them or none.
+    """Add the rows of a file, or of a folder of files: `import_files` of one.
 
     Args:
+        side: the side of the split of rows that name none, as the file's own name says (`test`, `validation`).
+    """
+    return import_files(
+        studio,
+        project_id,
+        [(side, path)],
+        shape=shape,
+        approve=approve,
+        author=author,
+        source=source,
+        progress=progress,
+        cancelled=cancelled,
+    )
+
+
+def import_files(
+    studio: Studio,
+    project_id: str,
+    files: Sequence[tuple[str | None, Path]],
+    *,
+    shape: Shape | None = None,
+    approve: bool = False,
+    author: str = "",
+    source: str = "",
+    progress: Progress = lambda done, total: None,
+    cancelled: threading.Event | None = None,
+) -> ImportReport:
+    """Add the rows of files that belong together, as one action. All rows of all files, or none.
+
+    Args:
+        files: each with the side of the split of its rows that name none (None: train), as a dataset's splits say.
         shape: how to read the rows; None: each as its own columns say.
         approve: whether rows arrive approved; what the file itself says of a row comes before that.
-        side: the side of the split of rows that name none, as the file's own name says (`test`, `validation`).
-        source: where the file comes from, for the history; empty: its name.
+        source: where the files come from, for the history; empty: the first one's name.
         progress: called with bytes read and bytes in all.
 
     Raises:
-        InvalidInput: the file can't be read or holds no rows.
+        InvalidInput: a file can't be read, or they hold no rows.
         ImportRejected: some rows are bad; the numbers and reasons of the first of them are in it.
         Cancelled: before the end; nothing was added.
     """
+    if not files:
+        raise InvalidInput("There is no file to import.")
     project = projects.get(studio, project_id)
     author = author or studio.settings.author
-    action = Action(new_id("h"), project.id, "imported", 0, author, source or path.name)
-    held_out = next((held for held in _HELD_OUT if side == held), None)
-    task = _Task(project, path, shape, "approved" if approve else "draft", action, progress, cancelled, held_out)
+    action = Action(new_id("h"), project.id, "imported", 0, author, source or files[0][1].name)
+    parts = tuple(_Part(path, next((held for held in _HELD_OUT if side == held), None)) for side, path in files)
+    task = _Task(project, parts, shape, "approved" if approve else "draft", action, progress, cancelled)
     try:
         # Rows that are dealt to sides are compared with all others: then nobody else may write meanwhile.
         report = _run(studio, task, alone=project.shares is not None)
@@ -105,15 +137,25 @@ def import_file(
 
 
 @dataclass(frozen=True)
+class _Part:
+    path: Path
+    side: Split | None
+
+
+@dataclass(frozen=True)
 class _Task:
     project: Project
-    path: Path
+    parts: tuple[_Part, ...]
     shape: Shape | None
     status: Status
     action: Action
     progress: Progress
     cancelled: threading.Event | None
-    side: Split | None
+
+    @property
+    def name(self) -> str:
+        """What is imported, in a sentence."""
+        return self.parts[0].path.name if len(self.parts) == 1 else self.action.detail
 
 
 class _RowsOfOursError(Exception):
@@ -121,11 +163,13 @@ class _RowsOfOursError(Exception):
 
 
 def _run(studio: Studio, task: _Task, *, alone: bool) -> ImportReport:
-    container = formats.container_of(task.path)
+    containers = [formats.container_of(part.path) for part in task.parts]
     with studio.store.load(task.action, "import", alone=alone) as load:
         work = _Import(studio, task, load, alone)
-        for number, draft in formats.read_rows(work.odd(_watched(task)), task.shape, container):
-            work.take(number, draft)
+        for part, container, rows in zip(task.parts, containers, _watched(task), strict=True):
+            work.begin(part)
+            for number, draft in formats.read_rows(work.odd(rows), task.shape, container):
+                work.take(number, draft)
         report = work.end()
         if report.added or report.changed:
             with load.turn():
@@ -133,29 +177,45 @@ def _run(studio: Studio, task: _Task, *, alone: bool) -> ImportReport:
         return report
 
 
-def _watched(task: _Task) -> Iterator[tuple[int, Any]]:
-    """The file's rows, with word of how far they are."""
-    position = formats.Position(task.path)
-    for count, row in enumerate(formats.raw_rows(task.path, position)):
+def _watched(task: _Task) -> Iterator[Iterator[tuple[int, Any]]]:
+    """Each file's rows, with word of how far all of them are."""
+    positions = [formats.Position(part.path) for part in task.parts]
+    total, before = sum(position.total for position in positions), 0
+    for part, position in zip(task.parts, positions, strict=True):
+        yield _rows(task, part.path, position, before, total)
+        before += position.total
+    task.progress(total, total)
+
+
+def _rows(task: _Task, path: Path, position: Position, before: int, total: int) -> Iterator[tuple[int, Any]]:
+    for count, row in enumerate(formats.raw_rows(path, position)):
         if count % _EVERY == 0:
             if task.cancelled is not None and task.cancelled.is_set():
                 raise Cancelled("The import was cancelled.", "Nothing was added.")
-            task.progress(position.done(), position.total)
+            task.progress(before + position.done(), total)
         yield row
-    task.progress(position.total, position.total)
 
 
 class _Import:
-    """One file on its way in."""
+    """Files on their way in."""
 
     def __init__(self, studio: Studio, task: _Task, load: Load, alone: bool) -> None:
         self._store, self._load, self._alone = studio.store, load, alone
         self._project, self._action, self._status = task.project, task.action, task.status
-        self._name, self._shape, self._side = task.path.name, task.shape, task.side
-        self._errors: list[RowError] = []
+        self._name, self._shape, self._parts = task.name, task.shape, len(task.parts)
+        self._part, self._side, self._file = 0, task.parts[0].side, ""
+        self._errors: list[tuple[int, RowError]] = []
+        """Each with the number of its file."""
         self._bad, self._skipped, self._changed, self._held = 0, 0, 0, 0
         self._waiting: list[tuple[int, Draft]] = []
         """Rows with an id, to be looked up together."""
+
+    def begin(self, part: _Part) -> None:
+        """What comes now is of this file."""
+        if not self._bad:
+            self._take_waiting()
+        self._part, self._side = self._part + 1, part.side
+        self._file = f" ({part.path.name})" if self._parts > 1 else ""
 
     def odd(self, rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         """Take in the plain rows on the way, and hand on the others."""
@@ -210,7 +270,7 @@ class _Import:
     def _refuse(self, number: int, reason: str) -> None:
         self._bad += 1
         if len(self._errors) < KEPT_ERRORS:
-            self._errors.append(RowError(number, reason))
+            self._errors.append((self._part, RowError(number, reason + self._file)))
 
     def _add(self, draft: Draft) -> None:
         if draft.split is None and self._side is not None:
@@ -280,12 +340,12 @@ class _Import:
         if not self._bad:
             self._take_waiting()
         if self._bad:
-            self._errors.sort(key=lambda error: error.row)
-            shown = "; ".join(f"row {e.row}: {e.reason}" for e in self._errors[:SHOWN_ERRORS])
+            errors = tuple(e for _, e in sorted(self._errors, key=lambda error: (error[0], error[1].row)))
+            shown = "; ".join(f"row {e.row}: {e.reason}" for e in errors[:SHOWN_ERRORS])
             more = f"; and {self._bad - SHOWN_ERRORS} more" if self._bad > SHOWN_ERRORS else ""
             raise ImportRejected(
                 f"{self._bad} rows of {self._name} can't be imported ({shown}{more}).",
-                tuple(self._errors),
+                errors,
                 "Nothing was imported. Mend these rows and import the file again.",
             )
         self._load.settle()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from studio import imports, projects
+from studio import dataset, imports, projects
 from studio.context import Studio
 from studio.errors import ImportRejected, InvalidInput
 from studio.imports import ImportReport
@@ -187,3 +187,42 @@ def test_an_instruction_project_takes_single_questions_only(studio: Studio, proj
     projects.set_format(studio, project.id, "instruction")
     with pytest.raises(ImportRejected, match="row 2: has several turns"):
         imports.import_file(studio, project.id, write(tmp_path, MESSAGES))
+
+
+# Several files
+
+
+def test_files_that_belong_together_are_one_action(studio: Studio, project: Project, tmp_path: Path) -> None:
+    train = write(tmp_path, ALPACA, "train.json")
+    test = write(tmp_path, [{"instruction": "And on Sundays?", "output": "Closed."}, ALPACA[0]], "test.jsonl")
+    report = imports.import_files(studio, project.id, [("train", train), ("test", test)], source="hf:owner/name")
+    assert report == ImportReport(4, 1)
+    rows = studio.store.examples.find(project.id)
+    assert [row.split for row in rows] == ["train", "train", "train", "test"]
+    [action] = dataset.history(studio, project.id)
+    assert (action.kind, action.rows, action.detail) == ("imported", 4, "hf:owner/name")
+    dataset.undo(studio, project.id)
+    assert studio.store.examples.count(project.id) == 0
+
+
+def test_one_bad_row_in_the_second_file_refuses_both(studio: Studio, project: Project, tmp_path: Path) -> None:
+    good = write(tmp_path, [{"instruction": f"Question {n}", "output": "A"} for n in range(6000)], "train.jsonl")
+    bad = write(tmp_path, [ALPACA[0], {"instruction": "Q"}], "test.jsonl")
+    with pytest.raises(ImportRejected, match=r"1 rows of hf:owner/name .*row 2: .* \(test\.jsonl\)") as caught:
+        imports.import_files(studio, project.id, [("train", good), ("test", bad)], source="hf:owner/name")
+    assert [e.row for e in caught.value.rows] == [2]
+    assert studio.store.examples.count(project.id) == 0
+    assert dataset.history(studio, project.id) == []
+
+
+def test_progress_counts_the_bytes_of_all_files(studio: Studio, project: Project, tmp_path: Path) -> None:
+    files = [write(tmp_path, [{"instruction": f"{name} {n}", "output": "A"} for n in range(1200)], name)
+             for name in ("one.jsonl", "two.jsonl")]  # fmt: skip
+    seen: list[tuple[int, int]] = []
+    imports.import_files(
+        studio, project.id, [(None, path) for path in files], progress=lambda done, total: seen.append((done, total))
+    )
+    total = sum(path.stat().st_size for path in files)
+    assert {t for _, t in seen} == {total}
+    assert seen == sorted(seen)
+    assert seen[-1][0] == total

@@ -38,7 +38,8 @@ class Shape:
 
     name: ShapeName
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Our field → the file's column, for the fields that are called otherwise in the file."""
+    """Our field → the file's column, for the fields that are called otherwise in the file; empty: none is read for it,
+    and a column of that name is kept as it is."""
 
 
 def detect(row: Any) -> Shape | None:
@@ -113,7 +114,9 @@ def _with_columns(row: dict[str, Any], shape: Shape, shown: Sequence[str]) -> Dr
     fields = [name for part in FIELDS[shape.name] for name in part]
     renamed = {name: column for name, column in shape.columns.items() if name in fields and column in row}
     core = {name: row.pop(column) for name, column in renamed.items()}
-    core |= {name: row.pop(name) for name in fields if name not in core and name in row}
+    core |= {
+        name: row.pop(name) for name in fields if name not in core and name in row and shape.columns.get(name) != ""
+    }
     if marks is not None:
         _keep_texts(core, marks)
     draft = READERS[shape.name](core)

@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from studio import adapters, samples, training
-from studio.context import Studio
 from studio.ui import adapters_tab, chat_tab, data_learn, data_tab, model_tab, present, train_tab
 from studio.ui.loop_bar import LoopBar
 from studio.ui.session import QUIET, Desk, Session, guarded, open_session
@@ -19,9 +18,8 @@ TRAIN_TAB = 2
 """Place of the Train tab in the row of tabs."""
 
 
-def build(studio: Studio) -> gr.Blocks:
+def build(desk: Desk) -> gr.Blocks:
     """The whole interface over an open studio."""
-    desk = Desk(studio)
     page: gr.Blocks
     with (
         gr.Blocks(fill_height=True, fill_width=True, title="Correction Studio", analytics_enabled=False) as page,
@@ -45,7 +43,7 @@ def build(studio: Studio) -> gr.Blocks:
 
         @guarded
         def begin(kept: dict[str, Any] | None, request: gr.Request) -> tuple[Any, ...]:
-            at = open_session(studio, kept, request)
+            at = open_session(desk.studio, kept, request)
             return at, loop_value(desk, at), *chat_tab.show(desk, at)
 
         page.load(begin, [remembered], [session, loop, *chat.view], **QUIET)

@@ -21,7 +21,7 @@ from studio import training
 from studio.context import Studio, open_studio
 from studio.errors import InvalidInput
 from studio.settings import Settings
-from studio.ui import theme, words
+from studio.ui import downloads, theme, words
 from studio.ui.build import build
 from studio.ui.model_tab import load_in_background
 from studio.ui.session import Desk
@@ -32,9 +32,11 @@ MAX_UPLOAD = "200mb"
 def application(studio: Studio) -> fastapi.FastAPI:
     """The web application; its lifespan loads the model, watches the runs, and closes the studio."""
 
+    desk = Desk(studio)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: fastapi.FastAPI) -> AsyncIterator[None]:
-        load_in_background(Desk(studio))
+        load_in_background(desk)
         training.watch(studio)
         try:
             yield
@@ -47,7 +49,8 @@ def application(studio: Studio) -> fastapi.FastAPI:
     def healthz() -> JSONResponse:
         return JSONResponse({"status": "ok", "model": studio.state.name})
 
-    page = build(studio).queue(default_concurrency_limit=16, max_size=256)
+    downloads.serve(app, desk.downloads)
+    page = build(desk).queue(default_concurrency_limit=16, max_size=256)
     mounted: fastapi.FastAPI = gr.mount_gradio_app(
         app,
         page,

@@ -16,6 +16,8 @@ import gradio as gr
 from studio import conversation, projects
 from studio.context import Studio
 from studio.errors import NotFound, StudioError
+from studio.ui.downloads import Downloads
+from studio.ui.work import Works
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +36,15 @@ class Session:
 
 @dataclass
 class Desk:
-    """What the tabs are handed: the studio, and the answers being written now."""
+    """What the tabs are handed: the studio, the answers being written now, long work, and links to exports."""
 
     studio: Studio
+    works: Works = field(default_factory=Works)
     _answering: dict[str, threading.Event] = field(default_factory=dict)
+
+    @functools.cached_property
+    def downloads(self) -> Downloads:
+        return Downloads(self.studio.workspace.exports)
 
     def begin(self, conversation_id: str) -> threading.Event:
         """Mark a conversation as being answered; the event stops it."""

@@ -7,7 +7,7 @@ from functools import cache
 import gradio as gr
 from gradio.i18n import I18nData
 
-from studio.ui import words_data, words_quality, words_rows
+from studio.ui import words_data, words_inout, words_quality, words_rows
 
 EN: dict[str, str] = {
     **words_rows.EN,
@@ -200,10 +200,6 @@ EN: dict[str, str] = {
     "app.examples.saved": "Saved as a new version.",
     "app.examples.add_title": "Add by hand",
     "app.examples.add": "Add example",
-    "app.examples.import_title": "Import",
-    "app.examples.file": "JSON or JSON Lines (Alpaca or messages)",
-    "app.examples.import_approved": "Rows arrive approved",
-    "app.examples.imported": "{added} examples added, {skipped} were there already.",
     "app.examples.format_title": "Format",
     "app.examples.format": "This project keeps",
     "app.examples.chat": "conversations (messages)",
@@ -485,10 +481,6 @@ JA: dict[str, str] = {
     "app.examples.saved": "新しい版として保存しました。",
     "app.examples.add_title": "手で追加",
     "app.examples.add": "例を追加",
-    "app.examples.import_title": "読み込み",
-    "app.examples.file": "JSON または JSON Lines（Alpaca か messages）",
-    "app.examples.import_approved": "承認済みとして読み込む",
-    "app.examples.imported": "{added}件を追加しました。{skipped}件はすでにありました。",
     "app.examples.format_title": "形式",
     "app.examples.format": "このプロジェクトの行",
     "app.examples.chat": "会話（messages）",
@@ -579,8 +571,8 @@ JA: dict[str, str] = {
     "app.rule.json_schema": "回答のJSONがスキーマに合いません: {reason}。",
 }
 
-EN |= words_data.EN | words_quality.EN
-JA |= words_data.JA | words_quality.JA
+EN |= words_data.EN | words_inout.EN | words_quality.EN
+JA |= words_data.JA | words_inout.JA | words_quality.JA
 WORDS: dict[str, dict[str, str]] = {"en": EN, "ja": JA}
 
 

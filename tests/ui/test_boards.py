@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from studio.rows import FLAG_KINDS, RowFilter
 from studio.ui import data_quality
 from studio.ui.build import build
 from studio.ui.scans import Scans
+from studio.ui.session import Desk
 from tests.conftest import until
 from tests.ui.demo_boards import FRONT, Demo
 from tests.ui.serving import serve_blocks
@@ -206,16 +206,15 @@ def test_the_map_leads_to_neighbours_and_the_bars_count_labels(open_board: Open)
 def test_a_scan_ends_without_a_browser_and_can_be_cancelled(site: tuple[Demo, str]) -> None:
     demo, _ = site
     project = demo.project()
-    scans = Scans(demo.studio)
+    scans = Scans(Desk(demo.studio))
     scans.start(project.id)
-    until(lambda: scans.latest(project.id).state == "done")  # type: ignore[union-attr]
+    until(lambda: scans.value(project.id)["state"] == "done")  # type: ignore[index]
     assert "contradiction" in dataset.facets(demo.studio, project.id).flags
     before = dataset.facets(demo.studio, project.id).flags
-    scan = scans.start(project.id)
+    scans.start(project.id)
     scans.cancel(project.id)
-    until(lambda: scan.state == "cancelled")
+    until(lambda: scans.value(project.id)["state"] == "cancelled")  # type: ignore[index]
     assert dataset.facets(demo.studio, project.id).flags == before
-    assert not [t for t in threading.enumerate() if t.name == "scan" and t.is_alive() and scan.state == "running"]
 
 
 # Will it be learned?
@@ -253,7 +252,7 @@ def test_the_plan_leads_to_the_rows_it_leaves_out_under_its_recipe(browser: Brow
     demo, _ = site
     project = demo.project()
     dataset.add(demo.studio, project.id, "Tell me everything.", "Books and books and books. " * 80)
-    server, url = serve_blocks(build(demo.studio))
+    server, url = serve_blocks(build(Desk(demo.studio)))
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
     page = context.new_page()
     page.goto(url)
