@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.rows import RowFilter
-from studio.ui import data_add, data_export, data_rows
+from studio.ui import data_add, data_export, data_learn, data_quality, data_rows, data_rules
 from studio.ui.rows_table import RowsTable
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
@@ -21,9 +21,11 @@ class DataTab:
     rows: RowsTable
     shown: gr.State
     """The filter of the table (`RowFilter`): what "what is shown" means to the other parts."""
+    parts: gr.Tabs
     stamp: gr.State
     """Changes with the rows: for parts that count them."""
     add: data_add.AddPart
+    learn: data_learn.LearnBoard
 
     @property
     def view(self) -> list[Any]:
@@ -43,12 +45,16 @@ def build(desk: Desk, session: gr.State) -> DataTab:
     with gr.Tab(t("app.data.tab"), id="data") as tab, gr.Column(elem_classes="st-datapage"):
         # Not directly within tabs: Gradio would count them as one, and show the next one's name twice.
         shown, stamp = gr.State(RowFilter()), gr.State("")
-        with gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts"):
+        with gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts") as parts:
             with gr.Tab(t("app.data.rows"), id="rows"):
                 rows = RowsTable(elem_id="rows")
+            table = [rows, shown, parts]
             add = data_add.build(desk, session)
+            data_quality.build(desk, session, table)
+            learn = data_learn.build(desk, session, table)
+            data_rules.build(desk, session, table)
             data_export.build(desk, session, shown, stamp)
-    made = DataTab(tab, rows, shown, stamp, add)
+    made = DataTab(tab, rows, shown, parts, stamp, add, learn)
     data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session):
         event.success(lambda at: show(desk, at), [session], made.view, **QUIET)
