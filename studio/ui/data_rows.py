@@ -107,6 +107,12 @@ def page_value(studio: Studio, project_id: str, asked: Mapping[str, Any] | None 
     }
 
 
+def showing(studio: Studio, project_id: str, rows: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The table with a filter that another part chose, the filter, and the part of the tab that holds the table."""
+    value = page_value(studio, project_id, {"project": project_id, "view": {"filter": dict(rows)}})
+    return value, filter_from(rows), gr.Tabs(selected="rows")
+
+
 def open_value(studio: Studio, project_id: str, asked: Mapping[str, Any]) -> RowsValue:
     """The rows shown, and of the open one what the list doesn't hold: its whole text, its history, its partners."""
     value: RowsValue = {

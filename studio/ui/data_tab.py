@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.rows import RowFilter
-from studio.ui import data_add, data_export, data_rows
+from studio.ui import data_add, data_augment, data_export, data_rows, data_sets
 from studio.ui.rows_table import RowsTable
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
@@ -37,11 +37,13 @@ def build(desk: Desk, session: gr.State) -> DataTab:
     with gr.Tab(t("app.data.tab"), id="data") as tab, gr.Column(elem_classes="st-datapage"):
         # Not directly within tabs: Gradio would count it as one of them, and show the next one's name twice.
         shown = gr.State(RowFilter())
-        with gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts"):
+        with gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts") as parts:
             with gr.Tab(t("app.data.rows"), id="rows"):
                 rows = RowsTable(elem_id="rows")
             add = data_add.build(desk, session)
             data_export.build(desk, session, shown, tab)
+            data_sets.build(desk, session, shown, [rows, shown, parts])
+            data_augment.build(desk, session, shown, [rows, shown, parts])
     made = DataTab(tab, rows, shown, add)
     data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session, tab):
