@@ -35,7 +35,7 @@ check: $(VENV)/.dev-ready
 	@$(BIN)/python docs/check.py
 
 screenshots: $(VENV)/.dev-ready chromium
-	@STUDIO_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e/test_real_browser.py
+	@STUDIO_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e/test_real_browser.py tests/e2e/test_data_tab.py
 
 bench: $(VENV)/.bench-ready
 	@$(BIN)/python -m bench $(ARGS)

@@ -58,6 +58,12 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
+def open_part(page: Page, name: str) -> None:
+    """Open a part of the Data tab."""
+    open_tab(page, "Data")
+    open_tab(page, name)
+
+
 def headline(page: Page) -> str:
     return page.locator("#loop-bar .st-headline").inner_text()
 
@@ -161,13 +167,13 @@ def test_zero_rows_and_a_corrupt_file_are_refused_in_words(serve: Start, visit: 
     broken = tmp_path / "rows.jsonl"
     good = json.dumps({"instruction": "Q", "output": "A"})
     broken.write_text(f"{good}\n{good[:-2]}\n" + json.dumps({"instruction": "Q2"}), encoding="utf-8")
-    open_tab(page, "Examples")
+    open_part(page, "Add and import")
     page.locator("#import-file input[type=file]").set_input_files(broken)
     toast(page, "row 2: not valid JSON; row 3")
     whole = tmp_path / "good.jsonl"
     whole.write_text(good + "\n", encoding="utf-8")
     page.reload()
-    open_tab(page, "Examples")
+    open_part(page, "Add and import")
     page.locator("#import-file input[type=file]").set_input_files(whole)
     expect(page.locator("#import-report")).to_contain_text("1 examples added, 0 were there already.")
 
@@ -176,18 +182,20 @@ def test_examples_are_searched_judged_and_edited(serve: Start, visit: Visit) -> 
     page = visit(serve())
     page.locator("#loop-bar").get_by_role("button", name="Try the sample").click()
     expect(page.locator("#loop-bar")).to_contain_text("32 new corrections")
-    open_tab(page, "Examples")
-    page.locator("#examples-search input, #examples-search textarea").fill("finch club")
-    table = page.locator("#examples-table")
-    expect(table).to_contain_text("How does the Finch Club work?")
-    expect(table).not_to_contain_text("tent")
-    table.get_by_role("gridcell").filter(has_text="How does the Finch Club work?").click()
-    page.locator("#example-answer textarea").fill("The Finch Club costs nothing.")
-    page.locator("#example-save").click()
-    toast(page, "Saved as a new version")
-    expect(table).to_contain_text("The Finch Club costs nothing.")
-    page.locator("#example-reject").click()
-    expect(table).to_contain_text("rejected")
+    open_tab(page, "Data")
+    page.keyboard.press("/")
+    page.keyboard.type("finch club")
+    grid = page.locator("#rows .st-grid")
+    expect(grid).to_contain_text("How does the Finch Club work?")
+    expect(grid).not_to_contain_text("tent")
+    grid.locator("tbody tr").filter(has_text="How does the Finch Club work?").click()
+    page.keyboard.press("e")
+    answer = page.get_by_role("textbox", name="Answer", exact=True)
+    answer.fill("The Finch Club costs nothing.")
+    answer.press("Control+Enter")
+    expect(grid).to_contain_text("The Finch Club costs nothing.")
+    page.keyboard.press("x")
+    expect(grid).to_contain_text("rejected")
     expect(page.locator("#loop-bar")).to_contain_text("31 new corrections")
 
 
@@ -255,8 +263,8 @@ def test_text_is_never_run_as_a_script(serve: Start, visit: Visit) -> None:
     canary = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
     ask(page, canary)
     correct(page, canary + " mended")
-    open_tab(page, "Examples")
-    expect(page.locator("#examples-table")).to_contain_text("mended")
+    open_tab(page, "Data")
+    expect(page.locator("#rows .st-grid")).to_contain_text("mended")
     assert page.evaluate("window.pwned") is None
 
 

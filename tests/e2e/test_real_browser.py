@@ -19,7 +19,7 @@ from tests.e2e.test_browser import ask, headline, open_tab, press, toast
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
 WIDTHS = {1440: 900, 390: 844}
-TABS = ("Chat", "Examples", "Train", "Lessons", "Model")
+TABS = ("Chat", "Data", "Train", "Lessons", "Model")
 QUESTION, ANSWER = (
     "How much does a tent repair cost?",
     "We repair tents in our own workshop. It takes 8 days and costs 35 euros per tear.",
