@@ -19,6 +19,12 @@ def replaced(path: Path) -> Iterator[Path]:
     for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         if not old.name.startswith(f".{path.name}.{os.getpid()}-"):
             remove(old)  # of a process that was killed
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+        if not old.name.startswith(f".{path.name}.{os.getpid()}."):
+            if path.exists():
+                remove(old)
+            else:
+                old.rename(path)  # killed after it had made way, and before the new one came
     try:
         yield temporary
     except BaseException:

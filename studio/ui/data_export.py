@@ -99,10 +99,10 @@ class ExportPart:
 
         for change in (self.format.change, self.scope.change, shown.change):
             change(count, choice, [self.count, self.licence], **QUIET)
-        for tab in opened:
-            tab.select(count, choice, [self.count, self.licence], **QUIET)
-            tab.select(lambda at: part.panel.show(desk, at), [session], self.panel.view, **QUIET)
-            tab.select(lambda at: part.push_panel.show(desk, at), [session], self.push_panel.view, **QUIET)
+        for event in (session.change, *(tab.select for tab in opened)):
+            event(count, choice, [self.count, self.licence], **QUIET)
+            event(lambda at: part.panel.show(desk, at), [session], self.panel.view, **QUIET)
+            event(lambda at: part.push_panel.show(desk, at), [session], self.push_panel.view, **QUIET)
         self.go.click(go, [*choice, self.plain, self.licence], [*self.panel.view, *self.push_panel.view], **QUIET)
         self.push_go.click(push, [session, self.dataset_id, self.private], self.push_panel.view, **QUIET)
         self.panel.wire(desk, session, QUIET)

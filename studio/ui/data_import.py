@@ -140,8 +140,8 @@ class ImportPart:
         gr.on([self.fetch.click, self.named.submit], fetch, [session, self.named], self.panel.view, **QUIET)
         self.go.click(go, [session, self.incoming, self.approved], self.panel.view, **QUIET)
         self.panel.wire(desk, session, QUIET)
-        for tab in opened:
-            tab.select(lambda at: part.panel.show(desk, at), [session], self.panel.view, **QUIET)
+        for event in (session.change, *(tab.select for tab in opened)):
+            event(lambda at: part.panel.show(desk, at), [session], self.panel.view, **QUIET)
         self.panel.mark.change(lambda at: _is_running(desk, at), [session], [self.go, self.fetch], **QUIET)
         return self.panel.mark.change(ended, [session, self.incoming], [*self.looked, self.file, self.report], **QUIET)
 

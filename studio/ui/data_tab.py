@@ -28,8 +28,10 @@ class DataTab:
         return [self.rows, self.add.format]
 
 
-def show(desk: Desk, at: Session) -> tuple[Any, ...]:
+def show(desk: Desk, at: Session | None) -> tuple[Any, ...]:
     """The rows as they are now, in the order of `DataTab.view`; the page asks for its own filter by itself."""
+    if at is None:
+        return gr.skip(), gr.skip()
     return data_rows.page_value(desk.studio, at.project_id), data_add.format_of(desk, at)
 
 

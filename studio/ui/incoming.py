@@ -111,10 +111,10 @@ def report_html(report: ImportReport | None, error: StudioError | None, language
         return outcome_html("bad", escape(error.message), escape(error.hint))
     if report is None:
         return ""
-    lines = [s("skipped", n=report.skipped)] if report.skipped else []
-    lines += [s("changed", n=report.changed)] if report.changed else []
-    lines += [s("held", n=report.held)] if report.held else []
-    return outcome_html("good", s("added", n=report.added), *lines)
+    lines = [s("skipped", n=f"{report.skipped:,}")] if report.skipped else []
+    lines += [s("changed", n=f"{report.changed:,}")] if report.changed else []
+    lines += [s("held", n=f"{report.held:,}")] if report.held else []
+    return outcome_html("good", s("added", n=f"{report.added:,}"), *lines)
 
 
 def outcome_html(kind: str, title: str, *lines: str) -> str:

@@ -169,13 +169,16 @@ def test_zero_rows_and_a_corrupt_file_are_refused_in_words(serve: Start, visit: 
     broken.write_text(f"{good}\n{good[:-2]}\n" + json.dumps({"instruction": "Q2"}), encoding="utf-8")
     open_part(page, "Add and import")
     page.locator("#import-file input[type=file]").set_input_files(broken)
-    toast(page, "row 2: not valid JSON; row 3")
+    page.locator("#import-go").click()
+    expect(page.locator("#import-report")).to_contain_text("2 rows can't be imported, so nothing was.")
+    expect(page.locator("#import-report tbody tr")).to_contain_text(["not valid JSON", "`output` is missing"])
     whole = tmp_path / "good.jsonl"
     whole.write_text(good + "\n", encoding="utf-8")
-    page.reload()
-    open_part(page, "Add and import")
+    page.locator("#import-file").get_by_role("button").first.click()
+    expect(page.locator("#import-preview")).to_be_hidden()
     page.locator("#import-file input[type=file]").set_input_files(whole)
-    expect(page.locator("#import-report")).to_contain_text("1 examples added, 0 were there already.")
+    page.locator("#import-go").click()
+    expect(page.locator("#import-report")).to_contain_text("1 examples added.")
 
 
 def test_examples_are_searched_judged_and_edited(serve: Start, visit: Visit) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from studio import adapters, conversation, corrections, dataset, imports, jobs, projects, training
+from studio import adapters, conversation, corrections, dataset, exports, formats, imports, jobs, projects, training
 from studio.context import Studio, open_studio
 from studio.jobdir import JobDir
 from studio.records import Run
@@ -168,3 +168,34 @@ def test_an_import_that_is_killed_adds_all_rows_or_none(tmp_path: Path) -> None:
         studio.close()
         shutil.rmtree(workspace)
     assert counts == {0, 2000}
+
+
+def start_to_export(workspace: Path, format_: formats.FormatName, pipe: Connection) -> None:
+    studio = opened(workspace)
+    project = projects.default(studio)
+    pipe.send(project.id)
+    exports.export(studio, project.id, exports.target(studio, project, format_), format_)
+    time.sleep(60)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("format_", ["trl-kto", "hf"])
+def test_an_export_that_is_killed_is_there_whole_or_not_at_all(tmp_path: Path, format_: formats.FormatName) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f'{{"instruction": "Question {n}", "output": "Answer"}}\n' for n in range(2000)))
+    studio = opened(tmp_path / "w")
+    project = projects.default(studio)
+    imports.import_file(studio, project.id, file, approve=True)
+    studio.close()
+    out = exports.target(studio, project, format_)
+    counts = []
+    for after_s in (0.0, 0.05, 0.1, 0.2, 0.4, 5.0, 0.3):
+        killed(start_to_export, tmp_path / "w", format_, after_s=after_s)
+        source = out / "data" / "sft" if format_ == "hf" else out
+        counts.append(sum(1 for _ in formats.read(source)) if out.exists() else 0)
+    assert set(counts) == {0, 2000}
+    assert counts[-2:] == [2000, 2000], "the one before stays while a new one is written"
+    studio = opened(tmp_path / "w")
+    assert exports.export(studio, project.id, out, format_).is_verified
+    assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
+    studio.close()

@@ -436,3 +436,18 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert sum(1 for _ in formats.read(path)) == 40_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16_000
+
+
+def test_a_column_can_be_left_unread(tmp_path: Path) -> None:
+    row = {"instruction": "Translate.", "input": "Guten Tag", "output": "Good day", "system": "Be brief."}
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([row]), encoding="utf-8")
+    [(_, draft)] = formats.read(path, Shape("alpaca", {"input": "", "system": ""}))
+    assert isinstance(draft, Draft)
+    assert draft.messages == (Turn("user", "Translate."),)
+    assert draft.extra == {"input": "Guten Tag", "system": "Be brief."}
+    example = draft.as_example("p", status="approved")
+    for format_ in formats.FORMATS:
+        if format_ != "trl-dpo":
+            written = formats.write(format_, [example], tmp_path / f"out-{format_}{formats.ENDINGS[format_]}")
+            assert formats.verify(written, [example]).differences == (), format_

@@ -395,3 +395,19 @@ def test_another_status_is_another_content_hash(tmp_path: Path) -> None:
     bodies = [card(tmp_path, [example(0, status=status)])[1] for status in ("draft", "approved", "draft")]
     hashes = [body.split("`")[-2] for body in bodies]
     assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_what_made_way_comes_back_if_nothing_took_its_place(tmp_path: Path) -> None:
+    """Killed between the two steps of replacing a folder."""
+    old = tmp_path / ".set.1.old"
+    old.mkdir()
+    (old / "README.md").write_text("card", encoding="utf-8")
+
+    def broken() -> Iterator[Example]:
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        formats.write("hf", broken(), tmp_path / "set")
+    assert (tmp_path / "set" / "README.md").read_text(encoding="utf-8") == "card"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
