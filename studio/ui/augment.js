@@ -23,9 +23,9 @@ function reset() {
 
 function take(value) {
   if (!("drafts" in value)) return;
+  followWorks([value.work], !state);
   state = value;
   offset = value.offset;
-  followWorks([value.work]);
 }
 
 function told(reply) {

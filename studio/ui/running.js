@@ -26,11 +26,13 @@ function workRow(work, kind) {
   );
 }
 
-/** Ask again soon while something goes on; say once how it ended if it didn't end well. */
-function followWorks(works) {
+/** Ask again soon while something goes on; say once how it ended if it didn't end well. `isFirst`: what ended before the
+ *  page was opened is nobody's news. */
+function followWorks(works, isFirst) {
   for (const work of works) {
     if (!work || work.running || toldEnds.has(work.number)) continue;
     toldEnds.add(work.number);
+    if (isFirst) continue;
     if (work.error) say(work.error, "refused");
     else if (work.cancelled) say(word("cancelled"));
   }

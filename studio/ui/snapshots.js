@@ -24,9 +24,9 @@ function reset() {
 function take(value) {
   if (!("snapshots" in value)) return;
   const before = state?.works ?? {};
+  followWorks(Object.values(value.works), !state);
   state = value;
   offset = value.offset;
-  followWorks(Object.values(value.works));
   // The list was read before the work ended, or the result came with another question.
   if (Object.entries(before).some(([kind, work]) => work?.running && !value.works[kind]?.running)) ask("look");
 }
