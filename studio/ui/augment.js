@@ -98,7 +98,7 @@ function draftNodes() {
   const isRunning = Boolean(state.work?.running);
   const waiting = state.waiting ? el("p", { class: "st-hint st-waiting-line" }, el("span", {}, word("waiting", { n: number_(state.waiting) })), button(word("to_table"), { class: "st-link", "data-focus": "to-table", onclick: () => trigger("table", {}) })) : null;
   return [
-    el("div", { class: "st-card-head" }, el("h3", {}, word("drafts_title", { n: number_(state.total) })), pager(state.offset, PAGE, state.total, go)),
+    el("div", { class: "st-part-head" }, el("h3", {}, word("drafts_title", { n: number_(state.total) })), pager(state.offset, PAGE, state.total, go)),
     workRow(state.work, "augment"),
     waiting,
     state.total

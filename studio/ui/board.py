@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 Asked = Mapping[str, Any]
 """What the browser sends: `seq`, the `project` it shows, its view, and what the gesture is about."""
-Reply = dict[str, Any]
+Reply = Mapping[str, object]
 """What became of a gesture: `ok`, and `text` where it was refused; `undo` where it can be taken back."""
 Gesture = Callable[[Studio, Session, Asked, str], Reply]
 """Handed the studio, who looks at what, what was asked, and the author."""

@@ -38,6 +38,9 @@ def build(desk: Desk) -> gr.Blocks:
             model = model_tab.build(desk, session)
         _wire_bar(desk, session, loop, tabs, chat)
         _wire_tabs(desk, session, data, train, lessons, model)
+        train.left_out.click(
+            lambda: (gr.Tabs(selected="data"), gr.Tabs(selected="learn")), None, [tabs, data.parts], **QUIET
+        )
         _wire_clock(desk, session, loop, tabs, chat, train, lessons)
 
         @guarded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -225,18 +225,11 @@ def dismiss(studio: Studio, at: Session, data: Mapping[str, Any], author: str) -
 
 def settle(studio: Studio, at: Session, data: Mapping[str, Any], author: str) -> Reply:
     """Of two rows that can't both be right, reject one or neither; the finding is settled on both either way."""
-    pair = (data["id"], data["other"])
-    if data["keep"] not in ("this", "that", "both"):
+    choices: Mapping[str, Literal["first", "second", "both"]] = {"this": "first", "that": "second", "both": "both"}
+    if data["keep"] not in choices:
         raise InvalidInput(f"There is no choice {data['keep']!r}.")
-    flags = dataset.flags(studio, at.project_id, pair)
-    kinds = {flag.kind for flag in flags.get(pair[0], []) if flag.key == data["key"]}
-    with studio.store.transaction():
-        if data["keep"] != "both":
-            loser = pair[1] if data["keep"] == "this" else pair[0]
-            dataset.set_status(studio, loser, "rejected", author)
-        for flag in (flag for id_ in pair for flag in flags.get(id_, [])):
-            if flag.kind in kinds and flag.other_id in pair:
-                dataset.dismiss_flag(studio, flag.key, author)
+    pair = (data["id"], data["other"])
+    dataset.settle(studio, at.project_id, pair, data["key"], choices[data["keep"]], author)
     return {"ok": True}
 
 

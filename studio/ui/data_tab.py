@@ -8,7 +8,16 @@ from typing import Any
 import gradio as gr
 
 from studio.rows import RowFilter
-from studio.ui import data_add, data_augment, data_export, data_rows, data_sets
+from studio.ui import (
+    data_add,
+    data_augment,
+    data_export,
+    data_learn,
+    data_quality,
+    data_rows,
+    data_rules,
+    data_sets,
+)
 from studio.ui.rows_table import RowsTable
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
@@ -20,6 +29,7 @@ class DataTab:
     rows: RowsTable
     shown: gr.State
     """The filter of the table (`RowFilter`): what "what is shown" means to the other parts."""
+    parts: gr.Tabs
     add: data_add.AddPart
 
     @property
@@ -42,11 +52,15 @@ def build(desk: Desk, session: gr.State) -> DataTab:
         with gr.Tabs(elem_classes="st-subtabs", elem_id="data-parts") as parts:
             with gr.Tab(t("app.data.rows"), id="rows"):
                 rows = RowsTable(elem_id="rows")
+            table = [rows, shown, parts]
             add = data_add.build(desk, session)
+            data_quality.build(desk, session, table)
+            data_learn.build(desk, session, table)
+            data_rules.build(desk, session, table)
+            data_sets.build(desk, session, shown, table)
+            data_augment.build(desk, session, shown, table)
             data_export.build(desk, session, shown, tab)
-            data_sets.build(desk, session, shown, [rows, shown, parts])
-            data_augment.build(desk, session, shown, [rows, shown, parts])
-    made = DataTab(tab, rows, shown, add)
+    made = DataTab(tab, rows, shown, parts, add)
     data_rows.wire(desk, session, rows, shown)
     for event in add.changed(desk, session, tab):
         event.success(lambda at: show(desk, at), [session], made.view, **QUIET)

@@ -47,7 +47,7 @@ function diffResult() {
   return el(
     "div",
     { class: "st-diff-result" },
-    el("div", { class: "st-card-head" }, el("div", { class: "st-chips", role: "group" }, ...PARTS.map(chip)), pager(found.offset, DIFF_PAGE, found.counts[found.part], (to) => look(found.part, to))),
+    el("div", { class: "st-part-head" }, el("div", { class: "st-chips", role: "group" }, ...PARTS.map(chip)), pager(found.offset, DIFF_PAGE, found.counts[found.part], (to) => look(found.part, to))),
     el("ul", { class: "st-diff-list" }, ...found.rows.map(diffRow)),
   );
 }

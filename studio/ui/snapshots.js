@@ -72,7 +72,7 @@ function listNodes() {
     offset = to;
     ask("look");
   };
-  const head = el("div", { class: "st-card-head" }, el("h3", {}, word("list_title")), pager(state.offset, PAGE, state.total, go));
+  const head = el("div", { class: "st-part-head" }, el("h3", {}, word("list_title")), pager(state.offset, PAGE, state.total, go));
   if (!state.total) return [head, el("p", { class: "st-hint" }, word("none_yet"))];
   return [head, el("ul", { class: "st-snapshot-list" }, ...state.snapshots.map(snapshotItem))];
 }

@@ -60,7 +60,7 @@ function legend(sides, total, live = true) {
   const entry = (side) => {
     const n = sides[side] ?? 0;
     const share = total ? new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: n && n / total < 0.1 ? 1 : 0 }).format(n / total) : "";
-    const text = [el("i", { class: `st-dot st-side-${side}`, "aria-hidden": "true" }), el("span", { class: "st-side-name" }, word(`side.${side}`)), el("b", {}, number_(n)), el("span", { class: "st-caption" }, share)];
+    const text = [el("i", { class: `st-side-dot st-side-${side}`, "aria-hidden": "true" }), el("span", { class: "st-side-name" }, word(`side.${side}`)), el("b", {}, number_(n)), el("span", { class: "st-caption" }, share)];
     if (!live || !n) return el("span", { class: "st-legend" }, ...text);
     return button("", { class: "st-legend", "data-focus": `side-${side}`, title: word("show_side"), onclick: () => trigger("table", { side }) }, ...text);
   };
@@ -69,12 +69,12 @@ function legend(sides, total, live = true) {
 
 function ruleNode() {
   const shares = state.shares;
-  if (!shares) return el("p", { class: "st-rule" }, word("rule.none"));
+  if (!shares) return el("p", { class: "st-split-rule" }, word("rule.none"));
   const percent = (share) => Math.round(100 * share);
   return el(
     "div",
     {},
-    el("p", { class: "st-rule" }, word("rule.shares", { validation: percent(shares.validation), test: percent(shares.test) })),
+    el("p", { class: "st-split-rule" }, word("rule.shares", { validation: percent(shares.validation), test: percent(shares.test) })),
     el(
       "details",
       { class: "st-more" },
@@ -141,7 +141,7 @@ function slider(name, now, tell) {
     setText(percent, `${value} %`);
     tell();
   });
-  const label = el("label", { for: id }, el("i", { class: `st-dot st-side-${name}`, "aria-hidden": "true" }), word(`side.${name}`));
+  const label = el("label", { for: id }, el("i", { class: `st-side-dot st-side-${name}`, "aria-hidden": "true" }), word(`side.${name}`));
   return el("div", { class: "st-slider" }, label, percent, input, el("span", { class: "st-caption" }, word(`about.${name}`)));
 }
 
@@ -185,7 +185,7 @@ function leakNodes() {
     ask("look");
   };
   leaks.hidden = state.shares === null;
-  const head = el("div", { class: "st-card-head" }, el("h3", {}, word("leaks_title")), pager(state.offset, PAGE, state.total, go));
+  const head = el("div", { class: "st-part-head" }, el("h3", {}, word("leaks_title")), pager(state.offset, PAGE, state.total, go));
   if (!state.total) return [head, el("p", { class: "st-hint" }, word("no_leaks"))];
   return [head, el("p", { class: "st-hint" }, word("leaks_about")), el("ul", { class: "st-leak-list" }, ...state.leaks.map(leakCard))];
 }
