@@ -51,7 +51,7 @@ function exportForm(snapshot) {
     "div",
     { class: "st-snapshot-export" },
     el("div", { class: "st-export-line" }, format, button(word("export_now"), { class: "st-button st-primary st-small", "data-focus": "export-go", "aria-disabled": String(Boolean(work?.running)), onclick: () => (work?.running ? null : go()) })),
-    el("label", { class: "st-check" }, plain, el("span", {}, word("plain"))),
+    el("label", { class: "st-export-plain" }, plain, el("span", {}, word("plain"))),
     workRow(work, "snapshot-export"),
     work?.running ? null : exportedNode(snapshot),
   );
