@@ -14,6 +14,7 @@ from studio import dataset, projects, snapshots, splits
 from studio.context import Studio
 from studio.records import Example, Turn, new_id
 from studio.rows import RowFilter, Shares
+from studio.ui import words
 from tests.conftest import until
 from tests.ui.demo_boards import Demo
 
@@ -300,17 +301,20 @@ def test_nothing_is_wider_than_a_narrow_screen(open_sets: Open, locale: str, dar
         for name in ("one", "x" * 100):
             snapshots.take(studio, project_id, name, APPROVED)
 
-    options = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark" if dark else "light"}
-    shown = open_sets(prepare, locale=locale, **options)
+    shown = open_sets(prepare, locale=locale, color_scheme="dark" if dark else "light")
     page = shown.page
-    for part, board in (("sets", "split"), ("augment", "augment")):
-        page.evaluate("part => document.querySelector(`#data-parts [data-tab-id=${part}]`).click()", part)
+    newest = shown.demo.studio.store.snapshots.of_project(shown.project_id)[0]
+    for part, board in (("app.data.sets", "split"), ("app.data.augment", "augment")):
+        page.set_viewport_size({"width": 1440, "height": 900})
+        shown.go(words.say(locale[:2], part))
         page.locator(f".st-{board} .st-card").first.wait_for()
-        if part == "sets":
-            newest = shown.demo.studio.store.snapshots.of_project(shown.project_id)[0]
+        page.set_viewport_size({"width": 390, "height": 844})
+        if board == "split":
             shown.press(f"export-{newest.id}")
+            shown.press(f"compare-{newest.id}")
             shown.press("deal")
             page.locator(".st-confirm-deal").wait_for()
+            page.locator(".st-leak").first.wait_for()
         wide = page.evaluate(
             """() => [...document.querySelectorAll(".st-split *, .st-snapshots *, .st-augment *")]
                 .filter((node) => node.offsetParent && node.getBoundingClientRect().right > innerWidth + 1)
