@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio import __version__, projects
+from studio import __version__, projects, splits
 from studio.context import Studio
 from studio.errors import Cancelled, InvalidInput
 from studio.formats import (
@@ -59,10 +59,17 @@ def default_filter(format_: FormatName) -> RowFilter:
     return APPROVED_AND_REJECTED if format_ == "trl-kto" else APPROVED
 
 
-def target(studio: Studio, project: Project, format_: FormatName) -> Path:
-    """Where an export goes when nobody says: a file of the workspace, or a folder for `hf`."""
-    name = "".join(c if c.isalnum() else "-" for c in project.name).strip("-").lower() or "rows"
-    return studio.workspace.exports / f"{name}-{format_}{ENDINGS[format_]}"
+def target(studio: Studio, project: Project, format_: FormatName, part: str = "") -> Path:
+    """Where an export goes when nobody says: a file of the workspace, or a folder for `hf`.
+
+    `part` names what of the project it is, such as a snapshot.
+    """
+    names = [_file_name(name) for name in (project.name, part) if name]
+    return studio.workspace.exports / f"{'-'.join(names)}-{format_}{ENDINGS[format_]}"
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name).strip("-").lower()[:60] or "rows"
 
 
 def export(
@@ -99,7 +106,7 @@ def export(
         stop = cancelled or threading.Event()
         if format_ == "parquet" and not plain and (made := _as_columns(frozen, out, progress, stop)) is not None:
             return made
-        follow = _Follow(2 * len(frozen), progress, stop)
+        follow = Follow(2 * len(frozen), progress, stop)
         return write_verified(
             format_,
             lambda: follow.through(example for batch in frozen.batches() for example in batch),
@@ -193,12 +200,12 @@ def card(studio: Studio, project: Project, license: str = "") -> Card:
         (project.language,),
         license or None,
         alike / total if alike is not None and total else None,
-        "",
+        splits.rule(project.shares),
         __version__,
     )
 
 
-class _Follow:
+class Follow:
     """Counts the rows that go by, and stops them when asked to."""
 
     def __init__(self, total: int, progress: Progress, cancelled: threading.Event) -> None:
@@ -208,7 +215,7 @@ class _Follow:
     def through(self, examples: Iterable[Example]) -> Iterator[Example]:
         for example in examples:
             if self._cancelled.is_set():
-                raise Cancelled("The export was cancelled.", "Nothing was written.")
+                raise Cancelled("This was cancelled.", "Nothing was written.")
             yield example
             self._done += 1
             if self._done % 100 == 0 or self._done == self._total:

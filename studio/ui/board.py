@@ -10,6 +10,7 @@ import gradio as gr
 
 from studio.context import Studio
 from studio.errors import StudioError
+from studio.rows import RowFilter
 from studio.ui.component import ScriptedHTML
 from studio.ui.session import Desk, Session, author_of
 from studio.ui.words import say
@@ -29,10 +30,31 @@ class Board(ScriptedHTML):
     """A component that asks for its own value whenever it comes into sight, and again after each gesture."""
 
 
-def wire(desk: Desk, session: gr.State, board: Board, gestures: Mapping[str, Gesture], value: Value) -> None:
+def wire(
+    desk: Desk,
+    session: gr.State,
+    board: Board,
+    gestures: Mapping[str, Gesture],
+    value: Value,
+    shown: gr.State | None = None,
+) -> None:
+    """`shown`: the filter of the table, if the board is to know it, as `rows` of what is asked."""
     for event in board.gestures:
-        if event in gestures:
-            board.listen(event, _handler(desk, gestures[event], value), [session], board)
+        if event not in gestures:
+            continue
+        handle = _handler(desk, gestures[event], value)
+        if shown is None:
+            board.listen(event, handle, [session], board)
+        else:
+            board.listen(event, _with_rows(handle), [session, shown], board)
+
+
+def _with_rows(handle: Callable[..., Any]) -> Callable[..., Any]:
+    def handle_rows(at: Session | None, rows: RowFilter, request: gr.Request, event: gr.EventData) -> Any:
+        event._data = {**event._data, "rows": rows}
+        return handle(at, request, event)
+
+    return handle_rows
 
 
 def look(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:

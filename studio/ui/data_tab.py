@@ -9,7 +9,16 @@ from typing import Any
 import gradio as gr
 
 from studio.rows import RowFilter
-from studio.ui import data_add, data_export, data_learn, data_quality, data_rows, data_rules
+from studio.ui import (
+    data_add,
+    data_augment,
+    data_export,
+    data_learn,
+    data_quality,
+    data_rows,
+    data_rules,
+    data_sets,
+)
 from studio.ui.rows_table import RowsTable
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
@@ -53,6 +62,8 @@ def build(desk: Desk, session: gr.State) -> DataTab:
             data_quality.build(desk, session, table)
             learn = data_learn.build(desk, session, table)
             data_rules.build(desk, session, table)
+            data_sets.build(desk, session, shown, table)
+            data_augment.build(desk, session, shown, table)
             data_export.build(desk, session, shown, stamp)
     made = DataTab(tab, rows, shown, parts, stamp, add, learn)
     data_rows.wire(desk, session, rows, shown)

@@ -287,6 +287,9 @@ def progress_text(progress: Progress, language: str) -> str:
             lines.append(s("left", time=clock(progress.eta_s)))
     else:
         lines.append(s("took", time=clock(progress.run.seconds or progress.elapsed_s)))
+    if progress.run.snapshot_name:
+        name = progress.run.snapshot_name.replace("<", "&lt;")
+        lines.append(s("snapshot", name=name, sha256=progress.run.snapshot[:12]))
     if progress.run.error:
         lines.append(progress.run.error.replace("<", "&lt;"))
     return "  \n".join(lines)

@@ -17,7 +17,7 @@ from studio.ui.session import QUIET, Desk, Session, guarded
 from studio.ui.words import say, t
 
 SHOWN_RUNS = 50
-COLUMNS = ("status", "method", "rows", "learned", "time", "when", "note")
+COLUMNS = ("status", "method", "rows", "snapshot", "learned", "time", "when", "note")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def _row(run: Run, language: str) -> list[Any]:
         say(language, f"app.train.phase.{run.status}"),
         str(run.recipe.get("method", "")),
         run.rows,
+        run.snapshot_name,
         learned,
         present.clock(run.seconds) if run.seconds else "",
         run.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
@@ -158,7 +159,7 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
         gr.Markdown(t("app.train.runs"), elem_classes="st-heading")
         runs = gr.Dataframe(
             headers=["#", *COLUMNS],
-            column_widths=["5%", "12%", "10%", "10%", "11%", "9%", "17%", "26%"],
+            column_widths=["5%", "11%", "9%", "9%", "12%", "10%", "8%", "15%", "21%"],
             type="array",
             interactive=False,
             wrap=True,

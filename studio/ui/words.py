@@ -7,7 +7,7 @@ from functools import cache
 import gradio as gr
 from gradio.i18n import I18nData
 
-from studio.ui import words_data, words_inout, words_quality, words_rows
+from studio.ui import words_data, words_inout, words_quality, words_rows, words_sets
 
 EN: dict[str, str] = {
     **words_rows.EN,
@@ -571,8 +571,8 @@ JA: dict[str, str] = {
     "app.rule.json_schema": "回答のJSONがスキーマに合いません: {reason}。",
 }
 
-EN |= words_data.EN | words_inout.EN | words_quality.EN
-JA |= words_data.JA | words_inout.JA | words_quality.JA
+EN |= words_data.EN | words_inout.EN | words_quality.EN | words_sets.EN
+JA |= words_data.JA | words_inout.JA | words_quality.JA | words_sets.JA
 WORDS: dict[str, dict[str, str]] = {"en": EN, "ja": JA}
 
 
