@@ -20,6 +20,7 @@ TARGETS = {
     "parquet_s": ("Parquet export, verified", 6.0),
 }
 MEMORY_MB = 300
+NOTES = "## Notes"
 
 
 def tables(ours: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
@@ -113,7 +114,9 @@ def run(bench: Any, part: Callable[[Any], Iterator[tuple[str, list[Row]]]], save
     text = "\n\n".join(pages).replace("LOAD_AFTER", report.load()) + "\n"
     print(text)
     if save:
-        DOCS.write_text(text, encoding="utf-8")
+        # What a person wrote below the figures stays.
+        _, heading, notes = (DOCS.read_text(encoding="utf-8") if DOCS.exists() else "").partition(NOTES)
+        DOCS.write_text(f"{text}\n{heading}{notes}" if heading else text, encoding="utf-8")
     return 0
 
 
