@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -165,7 +166,9 @@ def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Calla
     edit.add_argument("id")
     edit.add_argument("--question")
     edit.add_argument("--answer")
+    edit.add_argument("--rating", type=int, metavar="N", help="1 (poor) to 5 (excellent)")
     edit.add_argument("--note")
+    edit.add_argument("--version", type=int, metavar="N", help="the version looked at; refused if there is a newer one")
     tag = add("tag", data_commands.examples_tag, "add and remove tags", examples)
     tag.add_argument("id", nargs="+")
     tag.add_argument("--add", action="append", default=[], metavar="TAG")
@@ -214,3 +217,11 @@ def _add_filter(command: argparse.ArgumentParser) -> None:
     for name in ("tag", "split", "source", "by", "flag"):
         command.add_argument(f"--{name}", action="append", metavar=name.upper())
     command.add_argument("--rating", type=int, metavar="N", help="rated N or better")
+    command.add_argument("--since", type=_moment, metavar="DATE", help="changed then or later (ISO 8601, UTC)")
+    command.add_argument("--until", type=_moment, metavar="DATE", help="changed before that")
+
+
+def _moment(text: str) -> datetime:
+    """A day or a moment; UTC unless it says otherwise."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,11 +1,13 @@
-"""What every command shares: opening the studio, printing an answer as text or as JSON, showing progress."""
+"""What every command shares: opening the studio, printing an answer as text or as JSON, showing progress, Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,6 +37,42 @@ def project_of(studio: Any, options: argparse.Namespace) -> Any:
     from studio import projects
 
     return projects.by_name(studio, options.project)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that work ends where nothing is left half done; a second one interrupts
+    it wherever it is."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        print("Stopping …", file=sys.stderr)
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def tenths(done_what: str) -> Callable[[int, int], None]:
+    """Says on standard error when another tenth of the work is done; of work that is done at once, nothing."""
+    shown = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        tenth = 10 * done // max(1, total)
+        if shown < tenth < 10 or (tenth == 10 and 0 < shown < 10):
+            shown = tenth
+            print(f"{10 * tenth:3} % {done_what}", file=sys.stderr, flush=True)
+
+    return show
 
 
 def progress_bar() -> Callable[[str, int, int], None]:

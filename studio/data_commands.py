@@ -7,35 +7,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from studio.console import opened, print_value, progress_bar, project_of
+from studio.console import opened, print_value, progress_bar, project_of, stoppable, tenths
 from studio.errors import InvalidInput, WorkError
 from studio.settings import Settings
 
-
-def _filter(options: argparse.Namespace, default: Any = None) -> Any:
-    """The filter the options name; `default` if they name none."""
+if TYPE_CHECKING:
     from studio.rows import RowFilter
 
-    named = RowFilter(
-        text=getattr(options, "search", "") or "",
-        statuses=tuple(options.status or ()),
+
+def _filter(options: argparse.Namespace, default: Any) -> Any:
+    """The filter the options name, with the statuses of `default` where they name none."""
+    from studio.rows import RowFilter
+
+    return RowFilter(
+        text=options.search,
+        statuses=tuple(options.status or default.statuses),
         tags=tuple(options.tag or ()),
         authors=tuple(options.by or ()),
         sources=tuple(options.source or ()),
         splits=tuple(options.split or ()),
         flags=tuple(options.flag or ()),
         least_rating=options.rating,
+        since=options.since,
+        until=options.until,
     )
-    return named if named != RowFilter() or default is None else default
-
-
-def _counter(what: str) -> Callable[[int, int], None]:
-    show = progress_bar()
-    return lambda done, total: show(f"{what}: {100 * done // max(1, total)} %", 0, 0) if done == total else None
 
 
 # In and out
@@ -47,9 +46,9 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
     from studio.formats import Shape
 
     mapping = dict(_pair(item) for item in options.map)
-    with opened(settings, "import") as studio:
+    with opened(settings, "import") as studio, stoppable() as stop:
         project = project_of(studio, options)
-        source = sources.find(studio, options.file, progress=progress_bar())
+        source = sources.find(studio, options.file, progress=progress_bar(), cancelled=stop.is_set)
         shape = None
         if options.shape or mapping:
             found = imports.preview(studio, source.first).shape
@@ -58,10 +57,18 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
                 raise InvalidInput("The file's columns say nothing about their shape.", "Name one with --shape.")
             shape = Shape(name, mapping)
         if options.preview:
-            return _preview(options, imports.preview(studio, source.first, shape))
+            _preview(options, imports.preview(studio, source.first, shape))
+            return
         try:
             report = imports.import_files(
-                studio, project.id, source.files, shape=shape, approve=options.approve, source=source.name
+                studio,
+                project.id,
+                source.files,
+                shape=shape,
+                approve=options.approve,
+                source=source.name,
+                progress=tenths("imported"),
+                cancelled=stop,
             )
         except ImportRejected as error:
             if options.json:
@@ -72,7 +79,8 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
         text += f" {report.changed} were changed." if report.changed else ""
         text += f" {report.held} break a rule and are drafts." if report.held else ""
         value = {"added": report.added, "skipped": report.skipped, "errors": []}
-        return print_value(options, value, text)
+        value |= {name: n for name, n in (("changed", report.changed), ("held", report.held)) if n}
+        print_value(options, value, text)
 
 
 def _pair(item: str) -> tuple[str, str]:
@@ -105,7 +113,7 @@ def export(options: argparse.Namespace, settings: Settings) -> None:
     from studio import exports
     from studio.rows import RowFilter
 
-    with opened(settings, "export") as studio:
+    with opened(settings, "export") as studio, stoppable() as stop:
         project = project_of(studio, options)
         if options.snapshot:
             from studio import snapshots
@@ -124,11 +132,12 @@ def export(options: argparse.Namespace, settings: Settings) -> None:
                 rows,
                 plain=options.plain,
                 license=options.license,
-                progress=_counter("Exporting and reading again"),
+                progress=tenths("written and read again"),
+                cancelled=stop,
             )
         value = _exported_value(made)
         if options.push and made.is_verified:
-            value |= _push(studio, made.written, options)
+            value |= _push(studio, made.written, options, stop)
     text = f"{made.written.examples} examples in {made.written.path}"
     text += ", read again and equal: verified." if made.is_verified else "."
     text += "".join(f"\nleft out: {n} ({reason})" for reason, n in made.written.skipped.items())
@@ -156,7 +165,7 @@ def _exported_value(made: Any) -> dict[str, Any]:
     }
 
 
-def _push(studio: Any, written: Any, options: argparse.Namespace) -> dict[str, Any]:
+def _push(studio: Any, written: Any, options: argparse.Namespace, stop: threading.Event) -> dict[str, Any]:
     from studio import exports
 
     pushed = exports.push(
@@ -164,8 +173,9 @@ def _push(studio: Any, written: Any, options: argparse.Namespace) -> dict[str, A
         written,
         options.push,
         private=not options.public,
-        message=options.message or "",
+        message=options.message,
         progress=progress_bar(),
+        cancelled=stop.is_set,
     )
     return {"url": pushed.url, "revision": pushed.revision}
 
@@ -212,17 +222,51 @@ def examples_status(options: argparse.Namespace, settings: Settings) -> None:
     from studio import dataset
 
     with opened(settings, "examples") as studio:
-        found = [dataset.get(studio, id_) for id_ in options.id]
         with studio.store.transaction():
-            changed = [dataset.set_status(studio, e.id, options.status) for e in found]
+            ids = dict.fromkeys(options.id)
+            for project_id, rows in _by_project(studio, ids, options.status).items():
+                dataset.set_statuses(studio, project_id, rows, options.status)
+        changed = [dataset.get(studio, id_) for id_ in ids]
         print_value(options, [_example_value(e) for e in changed], f"{len(changed)} examples are now {options.status}.")
+
+
+def _by_project(studio: Any, ids: Iterable[str], status: Any) -> dict[str, RowFilter]:
+    """The rows that a status would change, as one filter for each project.
+
+    Raises:
+        InvalidInput: a rule keeps one of them from being approved.
+    """
+    from studio import dataset, projects
+    from studio.rows import RowFilter
+
+    found: dict[str, tuple[str, ...]] = {}
+    for example in (dataset.get(studio, id_) for id_ in ids):
+        if example.status != status:
+            if status == "approved":
+                dataset.require_unblocked(projects.get(studio, example.project_id), example.answer)
+            found[example.project_id] = (*found.get(example.project_id, ()), example.id)
+    return {project_id: RowFilter(ids=rows) for project_id, rows in found.items()}
 
 
 def examples_edit(options: argparse.Namespace, settings: Settings) -> None:
     from studio import dataset
+    from studio.errors import Conflict
 
     with opened(settings, "examples edit") as studio:
-        changed = dataset.edit(studio, options.id, prompt=options.question, answer=options.answer, note=options.note)
+        try:
+            changed = dataset.edit(
+                studio,
+                options.id,
+                options.version,
+                prompt=options.question,
+                answer=options.answer,
+                rating=... if options.rating is None else options.rating,
+                note=options.note,
+            )
+        except Conflict as error:
+            if options.json:
+                print(json.dumps({"conflict": _example_value(error.current)}, ensure_ascii=False))
+            raise
         print_value(options, _example_value(changed), f"Saved as version {changed.version}.")
 
 
@@ -303,15 +347,11 @@ def _action_value(action: Any) -> dict[str, Any]:
 def quality_scan(options: argparse.Namespace, settings: Settings) -> None:
     from studio import quality
 
-    with opened(settings, "quality scan", with_model=options.with_model) as studio:
-        shown: set[int] = set()
-
-        def show(share: float, what: str) -> None:
-            if (tenth := int(10 * share)) not in shown:
-                shown.add(tenth)
-                print(f"{10 * tenth:3} %  {what}", file=sys.stderr)
-
-        found = quality.scan_project(studio, project_of(studio, options).id, show)
+    with opened(settings, "quality scan", with_model=options.with_model) as studio, stoppable() as stop:
+        show = tenths("looked at")
+        found = quality.scan_project(
+            studio, project_of(studio, options).id, lambda share, what: show(int(1000 * share), 1000), stop
+        )
         value = {"rows": found.rows, "flags": found.flags, "by_kind": found.by_kind}
         text = "\n".join(f"{n:6}  {kind}" for kind, n in found.by_kind.items()) or "Nothing to look at."
         print_value(options, value, text)

@@ -34,19 +34,26 @@ def get(studio: Studio, example_id: str) -> Example:
 
 
 def page(
-    studio: Studio, project_id: str, rows: RowFilter, sort: Sort = "newest", limit: int = 25, offset: int = 0
+    studio: Studio,
+    project_id: str,
+    rows: RowFilter,
+    sort: Sort = "newest",
+    limit: int = 25,
+    offset: int = 0,
+    most: int | None = None,
 ) -> list[Example]:
-    """A stretch of the rows that fit."""
-    return studio.store.examples.page(project_id, rows, sort, limit, offset)
+    """A stretch of the rows that fit; with `most`, of a very common word only the newest that many."""
+    return studio.store.examples.page(project_id, rows, sort, limit, offset, most)
 
 
 def count(studio: Studio, project_id: str, rows: RowFilter) -> int:
     return studio.store.examples.count(project_id, rows)
 
 
-def facets(studio: Studio, project_id: str, rows: RowFilter | None = None) -> Facets:
-    """How many of the rows that fit have each status, tag, author, source, side and flag."""
-    return studio.store.examples.facets(project_id, rows or RowFilter())
+def facets(studio: Studio, project_id: str, rows: RowFilter | None = None, most: int | None = None) -> Facets:
+    """How many of the rows that fit have each status, tag, author, source, side and flag; with `most`, of a very common
+    word only the newest that many are counted, and the answer is `capped`."""
+    return studio.store.examples.facets(project_id, rows or RowFilter(), most)
 
 
 def timeline(studio: Studio, example_id: str) -> list[tuple[Example, Action | None]]:

@@ -107,8 +107,9 @@ def overview(
     project_id: str,
     progress: Progress = lambda share, what: None,
     cancelled: threading.Event | None = None,
+    most: int = MAPPED,
 ) -> Overview:
-    """The topic map of the draft and approved rows (of at most `MAPPED` of them), and the balance of short answers.
+    """The topic map of the draft and approved rows (of at most `most` of them), and the balance of short answers.
 
     Raises:
         InvalidInput: there are too many rows.
@@ -117,7 +118,7 @@ def overview(
     stop = cancelled or threading.Event()
     examples = _looked_at(studio, project_id)
     progress(0.1, "topics")
-    mapped = examples[:: max(1, math.ceil(len(examples) / MAPPED))]
+    mapped = examples[:: max(1, math.ceil(len(examples) / most))]
     topics = diversity(mapped, embed, cancelled=stop.is_set)
     balanced = balance(examples)
     rare = frozenset(balanced.rare) if balanced else frozenset[str]()

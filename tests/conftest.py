@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from studio import conversation, corrections, projects
+from studio.cli import main
 from studio.context import Studio, open_studio
 from studio.model.adapter_files import file_sha256
 from studio.records import Adapter, BaseIdentity, Correction, Message, Project, Run, new_id
@@ -85,6 +88,43 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
     opened.load_engine()
     yield opened
     opened.close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def value(self) -> Any:
+        """The JSON value on the last line of standard output."""
+        return json.loads(self.out.splitlines()[-1])
+
+
+CommandLine = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """Run one command in a workspace of the test's own."""
+    monkeypatch.setenv("STUDIO_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("STUDIO_ENGINE", "echo")
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_VERBOSITY"):
+        monkeypatch.setenv(name, os.environ.get(name, "1" if "HF" in name else "error"))
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        try:
+            status = main([str(a) for a in arguments])
+        except SystemExit as stop:  # as argparse ends
+            status = int(stop.code or 0)
+        captured = capfd.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    return run
 
 
 @pytest.fixture

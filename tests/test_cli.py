@@ -8,50 +8,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studio.cli import _parser, main
-from tests.conftest import REPO, until
-
-
-@dataclass(frozen=True)
-class Outcome:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def value(self) -> Any:
-        """The JSON value on the last line of standard output."""
-        return json.loads(self.out.splitlines()[-1])
-
-
-Studio = Callable[..., Outcome]
+from studio.cli import _parser
+from tests.conftest import REPO, CommandLine, until
 
 
 @pytest.fixture
-def studio(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Studio:
-    """Run one command in a workspace of the test's own."""
-    monkeypatch.setenv("STUDIO_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("STUDIO_ENGINE", "echo")
-    for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_VERBOSITY"):
-        monkeypatch.setenv(name, os.environ.get(name, "1" if "HF" in name else "error"))
-
-    def run(*arguments: str) -> Outcome:
-        capfd.readouterr()
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as stop:  # as argparse ends
-            status = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return Outcome(status, captured.out, captured.err)
-
-    return run
+def studio(command_line: CommandLine) -> CommandLine:
+    return command_line
 
 
 @pytest.fixture
@@ -71,7 +39,7 @@ def commands(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> lis
     return [c for name, sub in groups[0].choices.items() for c in commands(sub, (*path, name))]
 
 
-def test_every_command_has_help_and_stands_in_a_test(studio: Studio) -> None:
+def test_every_command_has_help_and_stands_in_a_test(studio: CommandLine) -> None:
     tested = "".join(p.read_text(encoding="utf-8") for p in (REPO / "tests").rglob("test_*.py"))
     for command in commands(_parser()):
         assert studio(*command.split(), "--help").status == 0
@@ -82,7 +50,7 @@ def test_every_command_has_help_and_stands_in_a_test(studio: Studio) -> None:
 # The contract
 
 
-def test_projects(studio: Studio) -> None:
+def test_projects(studio: CommandLine) -> None:
     made = studio("projects", "create", "Desk", "--system", "Be brief.", "--format", "instruction", "--json")
     assert made.status == 0
     assert set(made.value) == {"id", "name"}
@@ -93,7 +61,7 @@ def test_projects(studio: Studio) -> None:
     assert "Desk  (instruction, 0 examples)" in studio("projects", "list").out
 
 
-def test_importing_listing_and_reviewing(studio: Studio, rows: Path) -> None:
+def test_importing_listing_and_reviewing(studio: CommandLine, rows: Path) -> None:
     assert studio("import", str(rows), "--json").value == {"added": 2, "skipped": 0, "errors": []}
     assert studio("import", str(rows), "--json").value == {"added": 0, "skipped": 2, "errors": []}
     first, second = studio("examples", "list", "--json").value
@@ -111,12 +79,12 @@ def test_importing_listing_and_reviewing(studio: Studio, rows: Path) -> None:
     assert "At nine." in studio("examples", "list").out
 
 
-def test_rows_imported_approved(studio: Studio, rows: Path) -> None:
+def test_rows_imported_approved(studio: CommandLine, rows: Path) -> None:
     studio("import", str(rows), "--approve")
     assert {e["status"] for e in studio("examples", "list", "--json").value} == {"approved"}
 
 
-def test_bad_rows_are_told_with_their_numbers(studio: Studio, tmp_path: Path) -> None:
+def test_bad_rows_are_told_with_their_numbers(studio: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text('{"instruction": "Q", "output": "A"}\n{"instruction": "Q"}\n{broken\n')
     outcome = studio("import", str(path), "--json")
@@ -127,7 +95,7 @@ def test_bad_rows_are_told_with_their_numbers(studio: Studio, tmp_path: Path) ->
     assert studio("examples", "list", "--json").value == []
 
 
-def test_chat(studio: Studio) -> None:
+def test_chat(studio: CommandLine) -> None:
     answer = studio("chat", "Hello there", "--json")
     assert answer.value == {"answer": "You said: Hello there", "adapter": "base", "tokens": 21}
     assert studio("chat", "Hello there").out == "You said: Hello there\n"
@@ -136,7 +104,7 @@ def test_chat(studio: Studio) -> None:
     assert studio("chat", "Hello", *options).value["answer"] == "You said: Hello"
 
 
-def test_from_rows_to_a_live_adapter_and_back(studio: Studio, rows: Path) -> None:
+def test_from_rows_to_a_live_adapter_and_back(studio: CommandLine, rows: Path) -> None:
     studio("import", str(rows), "--approve")
     trained = studio("train", "--method", "lora", "--set", "r=8", "--set", "seed=3", "--json")
     assert trained.status == 0, trained.err
@@ -168,7 +136,7 @@ def test_from_rows_to_a_live_adapter_and_back(studio: Studio, rows: Path) -> Non
     assert [a["name"] for a in studio("adapters", "list", "--json").value] == ["v1"]
 
 
-def test_an_orphaned_run_can_be_seen_and_cancelled(studio: Studio, tmp_path: Path) -> None:
+def test_an_orphaned_run_can_be_seen_and_cancelled(studio: CommandLine, tmp_path: Path) -> None:
     """Its starter was killed; the worker goes on."""
     from dataclasses import asdict
 
@@ -193,7 +161,7 @@ def test_an_orphaned_run_can_be_seen_and_cancelled(studio: Studio, tmp_path: Pat
     assert (again.status, again.err) == (2, "studio: Run 1 is not running any more.\n")
 
 
-def test_models_and_doctor(studio: Studio) -> None:
+def test_models_and_doctor(studio: CommandLine) -> None:
     models = studio("models", "list", "--json").value
     assert next(m for m in models if m["default"])["key"] == "smollm2-135m-instruct"
     assert not any(m["fetched"] for m in models)
@@ -204,7 +172,7 @@ def test_models_and_doctor(studio: Studio) -> None:
     assert "Computes   on" in studio("doctor").out
 
 
-def test_a_folder_that_is_a_model_needs_no_pull(studio: Studio, tiny_model: Path) -> None:
+def test_a_folder_that_is_a_model_needs_no_pull(studio: CommandLine, tiny_model: Path) -> None:
     pulled = studio("models", "pull", str(tiny_model), "--json")
     assert pulled.value == {"model": "tiny", "folder": str(tiny_model)}
 
@@ -241,7 +209,7 @@ def test_a_folder_that_is_a_model_needs_no_pull(studio: Studio, tiny_model: Path
         (["chat", "Hello", "--engine", "hf", "--model", "/no/such/folder"], 2, "There is no folder /no/such/folder."),
     ],
 )
-def test_a_wrong_request(studio: Studio, arguments: list[str], status: int, said: str) -> None:
+def test_a_wrong_request(studio: CommandLine, arguments: list[str], status: int, said: str) -> None:
     outcome = studio(*arguments)
     assert outcome.status == status
     last = outcome.err.splitlines()[-1]
@@ -251,19 +219,19 @@ def test_a_wrong_request(studio: Studio, arguments: list[str], status: int, said
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "--method", "magic"], ["serve", "--port", "http"]])
-def test_what_cant_be_parsed(studio: Studio, arguments: list[str]) -> None:
+def test_what_cant_be_parsed(studio: CommandLine, arguments: list[str]) -> None:
     outcome = studio(*arguments)
     assert outcome.status == 2
     assert "error:" in outcome.err
 
 
-def test_a_bad_variable(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_variable(studio: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_PORT", "http")
     outcome = studio("serve")
     assert (outcome.status, outcome.err) == (2, "studio: STUDIO_PORT is 'http'. Use a number from 1 to 65535.\n")
 
 
-def test_work_that_fails(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_fails(studio: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_OFFLINE", "1")
     outcome = studio("chat", "Hello", "--engine", "hf", "--model", "nobody/nothing")
     assert outcome.status == 1
@@ -271,7 +239,7 @@ def test_work_that_fails(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "Traceback" not in outcome.err
 
 
-def test_a_damaged_database(studio: Studio, tmp_path: Path) -> None:
+def test_a_damaged_database(studio: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "workspace").mkdir()
     (tmp_path / "workspace" / "studio.duckdb").write_text("no database " * 1000)
     outcome = studio("projects", "list")
@@ -301,7 +269,7 @@ def program(tmp_path: Path, *arguments: str, **options: Any) -> subprocess.Popen
     )
 
 
-def test_a_second_studio_is_refused_and_told_who_owns_the_workspace(studio: Studio, tmp_path: Path) -> None:
+def test_a_second_studio_is_refused_and_told_who_owns_the_workspace(studio: CommandLine, tmp_path: Path) -> None:
     from studio.workspace import Workspace
 
     workspace = Workspace(tmp_path / "workspace")

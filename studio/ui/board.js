@@ -37,7 +37,7 @@ function receive() {
     shownProject = value.project;
     reset();
   }
-  const number = value.seq ?? 0;
+  const number = value.seq ?? taken; // without one it comes from another part of the page
   if (number >= taken) {
     taken = number;
     take(value);

@@ -31,7 +31,7 @@ class LearnBoard(Board):
     gestures = ("look", "table")
 
 
-def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> None:
+def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> LearnBoard:
     """`table`: what shows rows in the table, in the order of `data_rows.showing`."""
     with gr.Tab(t("app.data.learn"), id="learn"):
         board = LearnBoard(elem_id="learn")
@@ -41,6 +41,13 @@ def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> None:
         return data_rows.showing(desk.studio, at.project_id, {"ids": [str(event._data["id"])]})
 
     board.listen("table", to_table, [session], list(table), **QUIET)
+    return board
+
+
+def under(studio: Studio, at: Session, recipe: Recipe) -> dict[str, Any]:
+    """The board under another part's recipe, which it keeps to from then on."""
+    asked = {"max_length": recipe.max_length, "excess_length_strategy": recipe.excess_length_strategy}
+    return {"project": at.project_id, "adopt": True, **value(studio, at, asked)}
 
 
 def recipe_of(asked: Asked) -> Recipe:

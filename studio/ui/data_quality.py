@@ -46,7 +46,7 @@ class QualityBoard(Board):
 
 def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> None:
     """`table`: what shows rows in the table, in the order of `data_rows.showing`."""
-    scans = Scans(desk.studio)
+    scans = Scans(desk)
     with gr.Tab(t("app.data.quality"), id="quality"):
         board = QualityBoard(elem_id="quality")
     wire(desk, session, board, gestures(scans), value_of(scans))
@@ -79,7 +79,7 @@ def value_of(scans: Scans) -> Value:
         found: dict[str, Any] = {
             "rows": facets.total,
             "kinds": kinds,
-            "scan": _scan_value(scans, at.project_id),
+            "scan": scans.value(at.project_id),
             "map_number": overview[0] if overview else 0,
             **_cards(studio, at, asked, kinds, rare),
         }
@@ -88,21 +88,6 @@ def value_of(scans: Scans) -> Value:
         return found
 
     return value
-
-
-def _scan_value(scans: Scans, project_id: str) -> dict[str, Any] | None:
-    scan = scans.latest(project_id)
-    if scan is None:
-        return None
-    stopping = scan.state == "running" and scan.cancelled.is_set()
-    return {
-        "number": scan.number,
-        "state": "stopping" if stopping else scan.state,
-        "share": scan.share,
-        "what": scan.what,
-        "error": scan.error,
-        "rows": scan.found.rows if scan.found else None,
-    }
 
 
 def _rare_ids(scans: Scans, project_id: str) -> tuple[str, ...]:

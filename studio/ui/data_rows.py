@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 100
 """Rows of one page, at most."""
+MOST_HITS = 10_000
+"""Of a word that stands in more texts, the newest this many are shown; bulk actions and exports take all."""
 Gesture = Callable[[Studio, Session, Mapping[str, Any], str], Reply]
 
 
@@ -95,8 +97,9 @@ def page_value(studio: Studio, project_id: str, asked: Mapping[str, Any] | None 
     rows, sort = filter_from(view.get("filter") or {}), _sort(view)
     limit = max(1, min(int(view.get("limit") or 25), MOST_ROWS))
     counts = _counts(studio, project_id, rows)
+    most = MOST_HITS if counts["facets"]["capped"] else None
     offset = max(0, min(int(view.get("offset") or 0), max(0, counts["total"] - 1)))
-    found = dataset.page(studio, project_id, rows, sort, limit, offset)
+    found = dataset.page(studio, project_id, rows, sort, limit, offset, most)
     return {
         "project": project_id,
         "seq": int(asked.get("seq") or 0),
@@ -173,12 +176,12 @@ def _values(
 
 def _counts(studio: Studio, project_id: str, rows: RowFilter) -> RowsValue:
     """How many rows fit, and for each menu how many would with another choice in it."""
-    facets = dataset.facets(studio, project_id, rows)
+    facets = dataset.facets(studio, project_id, rows, MOST_HITS)
     counted = facets_value(facets, dataset.count(studio, project_id, RowFilter(statuses=("approved",))))
     for name in ("statuses", "authors", "sources", "splits", "flags"):
         if getattr(rows, name):
             others: dict[str, Any] = {name: ()}
-            counted[name] = dataset.facets(studio, project_id, replace(rows, **others)).as_dict()[name]
+            counted[name] = dataset.facets(studio, project_id, replace(rows, **others), MOST_HITS).as_dict()[name]
     return {
         "total": facets.total,
         "facets": counted,

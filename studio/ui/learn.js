@@ -24,7 +24,7 @@ function take(value) {
   state.loaded = true;
   state.waiting = value.waiting ?? "";
   state.problem = value.problem ?? "";
-  if (!state.max_length) Object.assign(state, { max_length: value.max_length, strategy: value.excess_length_strategy });
+  if (!state.max_length || value.adopt) Object.assign(state, { max_length: value.max_length, strategy: value.excess_length_strategy });
   if (state.waiting) {
     state.totals = null;
     if (value.may_come) pollIn(WAIT_MS);
@@ -41,7 +41,7 @@ function openRow(id, { go = false } = {}) {
 }
 
 function choose(list) {
-  Object.assign(state, { list, offset: 0, openId: "" });
+  Object.assign(state, { list, offset: 0, openId: "", rows: [] });
   ask("look");
   paint();
 }
@@ -109,8 +109,8 @@ function paintTabs() {
 
 function paintList() {
   listPart.hidden = !state.totals;
-  part(listPart, [state.list, state.rows, state.offset, state.total, state.openId], () => {
-    if (!state.rows.length) return [el("p", { class: "st-hint" }, word("nothing"))];
+  part(listPart, [state.list, state.rows, state.offset, state.total, state.openId, state.rows.length ? 0 : out.size], () => {
+    if (!state.rows.length) return [el("p", { class: "st-hint" }, out.size ? "…" : word("nothing"))];
     return [
       state.list === "learned" ? null : el("p", { class: "st-hint" }, word(`list_hint.${state.list}`)),
       el("ul", { class: "st-l-rows" }, ...state.rows.map(line)),

@@ -45,6 +45,7 @@ function doIt(kind, data) {
 
 function choose(kind) {
   state.chosen = kind;
+  if (kind !== state.kind) state.cards = []; // those of another kind would be judged as this one
   state.kind = kind;
   state.offset = 0;
   editing = null;

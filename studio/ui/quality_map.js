@@ -54,7 +54,8 @@ function paintMap(isRunning) {
 
 function drawing() {
   const tip = el("div", { class: "st-map-tip", hidden: true });
-  const radius = map.points.length > 1500 ? 4 : map.points.length > 300 ? 6 : 8;
+  const size = map.points.length > 1500 ? 4 : map.points.length > 300 ? 6 : 8;
+  const radius = matchMedia("(max-width: 640px)").matches ? Math.round(1.6 * size) : size;
   const own = near?.row.id;
   const friends = new Set((near?.rows ?? []).map((row) => row.id));
   const circles = map.points.map(([id, topic, x, y], n) => {

@@ -52,7 +52,7 @@ function paintHead(row) {
   part(openHead, [row?.id, row?.version, at, state.view.offset, state.total, Boolean(creator), isWaiting(row?.id)], () => {
     if (creator) return [el("strong", {}, word("add_title"))];
     if (!row) return [];
-    const place = at >= 0 ? word("place", { n: number_(state.view.offset + at + 1), total: number_(state.total) }) : "";
+    const place = at >= 0 ? word("place", { n: number_(state.view.offset + at + 1), total: total_() }) : "";
     return [
       el("div", { class: "st-open-facts" }, statusBadge(row), sideBadge(row), el("span", { class: "st-caption" }, [named("sources", row.source), row.author, ago(row.created_at)].filter(Boolean).join(" · "))),
       el(

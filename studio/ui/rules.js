@@ -4,7 +4,7 @@ const KINDS = ["must_contain", "must_not_contain", "max_words", "regex", "json_s
 const SAVE_AFTER_MS = 1_200;
 const TRY_AFTER_MS = 350;
 const SHOWN = 5;
-const state = { loaded: false, rules: [], total: 0, looked_at: 0, flagged: 0, open: "", offset: 0, saved: "", theirs: null, draft: null, tried: null, isAdding: false };
+const state = { loaded: false, rules: [], total: 0, looked_at: 0, flagged: 0, open: "", offset: 0, saved: "", latest: "", theirs: null, tried: null, isAdding: false };
 let saveTimer = 0;
 let tryTimer = 0;
 let saving = false;
@@ -33,7 +33,7 @@ function saveGuide() {
       state.saved = reply.saved;
       state.theirs = null;
       if (isTyped()) saveTimer = setTimeout(saveGuide, SAVE_AFTER_MS);
-    }
+    } else if (state.theirs === null && state.latest !== state.saved) state.theirs = state.latest;
     paint();
   });
   paint();
@@ -138,13 +138,13 @@ function view() {
 }
 
 function reset() {
-  Object.assign(state, { loaded: false, rules: [], open: "", offset: 0, saved: "", theirs: null, tried: null });
+  Object.assign(state, { loaded: false, rules: [], open: "", offset: 0, saved: "", latest: "", theirs: null, tried: null });
   guide.value = "";
 }
 
 function take(value) {
   if (!value.rules) return;
-  Object.assign(state, { rules: value.rules, total: value.total, looked_at: value.looked_at, flagged: value.flagged, tried: value.draft });
+  Object.assign(state, { rules: value.rules, total: value.total, looked_at: value.looked_at, flagged: value.flagged, tried: value.draft, latest: value.guidelines });
   if (!state.loaded) {
     state.loaded = true;
     state.saved = guide.value = value.guidelines;

@@ -1,100 +1,86 @@
-"""Scans that are under way: each in a thread of its own, whose end depends on no browser."""
+"""Scans of whole projects: in a thread each, with the overview that follows. An overview lives in memory only."""
 
 from __future__ import annotations
 
-import itertools
-import logging
-import threading
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 from studio import quality
-from studio.context import Studio
-from studio.errors import Busy, Cancelled, StudioError
+from studio.errors import Cancelled
+from studio.ui.session import Desk
+from studio.ui.work import Work
 
-log = logging.getLogger(__name__)
-_numbers = itertools.count(1)
-
-
-@dataclass
-class Scan:
-    """One look at all rows of a project: where it stands, and what it found."""
-
-    project_id: str
-    number: int = field(default_factory=lambda: next(_numbers))
-    state: Literal["running", "done", "cancelled", "failed"] = "running"
-    share: float = 0.0
-    what: str = "rows"
-    """What is looked at now: a key of the words table."""
-    error: str = ""
-    found: quality.Scanned | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
+KIND = "scan"
+PARTS = 1000
+"""What a scan is divided into, to say how far it is."""
+FLAGS = 0.85
+"""Share of the time that goes to flags; the rest to the overview."""
 
 
 class Scans:
-    """The latest scan of each project, and the latest overview. An overview lives in memory only."""
+    """The latest scan of each project, and the latest overview."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._lock = threading.Lock()
-        self._scans: dict[str, Scan] = {}
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._overviews: dict[str, tuple[int, quality.Overview]] = {}
 
-    def latest(self, project_id: str) -> Scan | None:
-        return self._scans.get(project_id)
-
     def overview(self, project_id: str) -> tuple[int, quality.Overview] | None:
-        """The number of the scan that made it, and the overview."""
+        """The number of the work that made it, and the overview."""
         return self._overviews.get(project_id)
 
-    def start(self, project_id: str, *, with_flags: bool = True) -> Scan:
+    def latest(self, project_id: str) -> Work | None:
+        return self._desk.works.last(project_id, KIND)
+
+    def start(self, project_id: str, *, with_flags: bool = True) -> Work:
         """Begin to look for flags, then make the overview; without flags the overview alone.
 
         Raises:
             Busy: this project is being looked at already.
         """
-        with self._lock:
-            latest = self._scans.get(project_id)
-            if latest is not None and latest.state == "running":
-                raise Busy("These examples are being looked at already.", "Wait for the end, or cancel it.")
-            scan = self._scans[project_id] = Scan(project_id)
-        threading.Thread(target=self._run, args=(scan, with_flags), name="scan", daemon=True).start()
-        return scan
+
+        def look(work: Work) -> quality.Scanned | None:
+            return self._look(work, project_id, with_flags)
+
+        return self._desk.works.start(project_id, KIND, look, self._desk.studio.closing)
 
     def cancel(self, project_id: str) -> None:
-        scan = self._scans.get(project_id)
-        if scan is not None:
-            scan.cancelled.set()
+        if work := self.latest(project_id):
+            work.cancelled.set()
 
-    def _run(self, scan: Scan, with_flags: bool) -> None:
-        try:
-            self._look(scan, with_flags)
-            scan.state = "done"
-        except Cancelled:
-            scan.state = "cancelled"
-        except StudioError as error:
-            scan.error, scan.state = str(error), "failed"
-        except Exception as error:
-            if not self._studio.closing.is_set():
-                log.exception("A scan failed")
-            scan.error, scan.state = str(error), "failed"
+    def value(self, project_id: str) -> dict[str, Any] | None:
+        """The latest scan as the browser takes it."""
+        work = self.latest(project_id)
+        if work is None:
+            return None
+        return {
+            "number": work.number,
+            "state": _state(work),
+            "share": work.done / PARTS,
+            "what": work.stage or "rows",
+            "error": str(work.error or ""),
+            "rows": work.result.rows if work.result else None,
+        }
 
-    def _look(self, scan: Scan, with_flags: bool) -> None:
-        split = 0.85 if with_flags else 0.0
+    def _look(self, work: Work, project_id: str, with_flags: bool) -> quality.Scanned | None:
+        studio, before = self._desk.studio, FLAGS if with_flags else 0.0
 
         def flags(share: float, what: str) -> None:
-            self._tick(scan, split * share, what)
+            _report(work, before * share, what)
 
         def topics(share: float, what: str) -> None:
-            self._tick(scan, split + (1 - split) * share, what)
+            _report(work, before + (1 - before) * share, what)
 
-        if with_flags:
-            scan.found = quality.scan_project(self._studio, scan.project_id, flags, scan.cancelled)
-        overview = quality.overview(self._studio, scan.project_id, topics, scan.cancelled)
-        self._overviews[scan.project_id] = scan.number, overview
+        found = quality.scan_project(studio, project_id, flags, work.cancelled) if with_flags else None
+        self._overviews[project_id] = work.number, quality.overview(studio, project_id, topics, work.cancelled)
+        return found
 
-    def _tick(self, scan: Scan, share: float, what: str) -> None:
-        scan.share = share
-        scan.what = what if what != "done" else scan.what
-        if self._studio.closing.is_set():
-            scan.cancelled.set()
+
+def _report(work: Work, share: float, what: str) -> None:
+    work.report(what if what != "done" else work.stage, round(PARTS * share), PARTS)
+
+
+def _state(work: Work) -> str:
+    if work.is_running:
+        return "stopping" if work.cancelled.is_set() else "running"
+    if isinstance(work.error, Cancelled):
+        return "cancelled"
+    return "failed" if work.error else "done"

@@ -94,14 +94,14 @@ class Demo:
     def build(self) -> gr.Blocks:
         page: gr.Blocks
         with gr.Blocks(fill_height=True, fill_width=True, title="Data") as page, gr.Column(elem_classes="st-page"):
-            session = gr.State(None)
+            session, desk = gr.State(None), Desk(self.studio)
             with gr.Tabs(elem_classes="st-tabs"):
-                data = data_tab.build(Desk(self.studio), session)
+                data = data_tab.build(desk, session)
 
             def begin(request: gr.Request) -> tuple[Session, dict[str, object]]:
                 language = "ja" if request.headers.get("accept-language", "").startswith("ja") else "en"
                 at = Session(str(request.query_params.get("project")), language=language)
-                return at, {**data_tab.show(Desk(self.studio), at)[0]}
+                return at, {**data_tab.show(desk, at)[0]}
 
             page.load(begin, None, [session, data.rows], show_progress="hidden", api_visibility="private")
         return page

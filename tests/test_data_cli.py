@@ -1,0 +1,504 @@
+"""The contract of the commands about rows: import, review, history, quality, split, snapshots and export."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio import formats
+from studio.cli import FORMATS, SHAPES
+from studio.formats import FIELDS
+from tests.conftest import CommandLine
+from tests.standin_datasets import DatasetRepo, StandInDatasets
+from tests.standins import serving
+from tests.test_cli import program
+
+ROWS = [
+    {"instruction": "When do you open?", "output": "At nine."},
+    {"instruction": "何時に閉まりますか。", "output": "18時です。", "topic": "hours"},
+    {"instruction": "Where can I park?", "output": "Behind the house."},
+]
+TOKEN = "hf_writerSECRETwriterSECRETwriter"
+
+
+@pytest.fixture
+def studio(command_line: CommandLine) -> CommandLine:
+    return command_line
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ids(studio: CommandLine, file: Path) -> list[str]:
+    """Three approved rows."""
+    studio("import", file, "--approve")
+    return [row["id"] for row in studio("examples", "list", "--json").value]
+
+
+def listed(studio: CommandLine, *options: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = studio("examples", "list", *options, "--json").value
+    return found
+
+
+def questions(studio: CommandLine, *options: str) -> list[str]:
+    return [row["messages"][0]["content"] for row in listed(studio, *options)]
+
+
+def test_what_can_be_chosen_is_what_the_formats_have() -> None:
+    assert set(FORMATS) == set(formats.FORMATS)
+    assert set(SHAPES) == set(FIELDS)
+
+
+# Import
+
+
+def test_a_preview_shows_how_rows_read_and_imports_nothing(studio: CommandLine, file: Path) -> None:
+    value = studio("import", file, "--preview", "--json").value
+    assert set(value) == {"container", "shape", "is_sure", "columns", "rows"}
+    assert (value["container"], value["shape"], value["is_sure"]) == ("jsonl", "alpaca", True)
+    assert value["columns"] == ["instruction", "output", "topic"]
+    assert value["rows"][0] == {
+        "row": 1,
+        "messages": [
+            {"role": "user", "content": "When do you open?"},
+            {"role": "assistant", "content": "At nine."},
+        ],
+        "rejected": None,
+    }
+    assert "jsonl, shape alpaca, columns: instruction, output, topic" in studio("import", file, "--preview").out
+    assert listed(studio) == []
+
+
+def test_columns_by_other_names_are_mapped(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text("Frage,Antwort,Schlecht\nWann?,Um neun.,Nie.\n", encoding="utf-8")
+    refused = studio("import", path)
+    assert (refused.status, "Frage" in refused.err) == (2, True)
+    named = ("--shape", "dpo", "--map", "prompt=Frage", "--map", "chosen=Antwort", "--map", "rejected=Schlecht")
+    shown = studio("import", path, *named, "--preview", "--json").value
+    assert (shown["shape"], shown["rows"][0]["rejected"]) == ("dpo", "Nie.")
+    assert studio("import", path, *named, "--json").value == {"added": 1, "skipped": 0, "errors": []}
+    [row] = listed(studio)
+    assert (row["messages"][1]["content"], row["rejected"], row["status"]) == ("Um neun.", "Nie.", "draft")
+    wrong = studio("import", path, "--map", "prompt")
+    assert (wrong.status, wrong.err) == (2, "studio: --map prompt names no column. Write --map field=column.\n")
+
+
+def test_one_bad_row_and_nothing_is_imported(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text('instruction,output\nQ1,A1\nQ2,\n"Q3",A3,more\n', encoding="utf-8")
+    outcome = studio("import", path, "--json")
+    assert outcome.status == 2
+    assert (outcome.value["added"], outcome.value["skipped"]) == (0, 0)
+    assert [error["row"] for error in outcome.value["errors"]] == [3, 4]
+    assert all(error["reason"] for error in outcome.value["errors"])
+    assert "row 3" in outcome.err
+    assert "Nothing was imported." in outcome.err
+    assert listed(studio) == []
+
+
+def test_what_is_edited_in_the_file_is_counted(studio: CommandLine, ids: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "sheet.csv"
+    studio("export", out, "--format", "csv")
+    out.write_text(out.read_text(encoding="utf-8").replace("Behind the house.", "In the yard."), encoding="utf-8")
+    assert studio("import", out, "--json").value == {"added": 0, "skipped": 2, "errors": [], "changed": 1}
+    assert studio("examples", "show", ids[2], "--json").value["version"] == 2
+    assert "0 examples added, 3 were there already." in studio("import", out).out
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInDatasets]:
+    with serving(StandInDatasets()) as service:
+        service.writers[TOKEN] = "owner"
+        monkeypatch.setenv("HF_ENDPOINT", service.url)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield service
+
+
+def test_a_dataset_comes_from_the_hub_with_its_sides(studio: CommandLine, hub: StandInDatasets) -> None:
+    lines = [json.dumps(row).encode() + b"\n" for row in ROWS]
+    hub.datasets["owner/desk"] = DatasetRepo.of(
+        {"train.jsonl": b"".join(lines[:2]), "test.jsonl": lines[2], "run.py": b"raise SystemExit"}
+    )
+    assert studio("import", "hf:owner/desk", "--approve", "--json").value["added"] == 3
+    assert questions(studio, "--split", "test") == ["Where can I park?"]
+    assert questions(studio, "--split", "train", "--search", "閉ま") == ["何時に閉まりますか。"]
+    [action] = studio("history", "--json").value
+    assert action["detail"] == f"hf:owner/desk@{hub.datasets['owner/desk'].head}/default"
+
+
+def test_a_bad_row_in_one_file_of_a_dataset_keeps_out_all(studio: CommandLine, hub: StandInDatasets) -> None:
+    hub.datasets["owner/desk"] = DatasetRepo.of(
+        {"train.jsonl": json.dumps(ROWS[0]).encode(), "test.jsonl": b'{"instruction": "Q"}'}
+    )
+    outcome = studio("import", "hf:owner/desk", "--json")
+    assert outcome.status == 2
+    assert outcome.value["errors"][0]["row"] == 1
+    assert listed(studio) == []
+
+
+def test_without_a_network_the_hub_is_not_asked(
+    studio: CommandLine, hub: StandInDatasets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDIO_OFFLINE", "1")
+    outcome = studio("import", "hf:owner/desk")
+    assert outcome.status == 1
+    assert "offline" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert hub.asked == []
+
+
+# Review
+
+
+def test_a_row_is_edited_and_its_history_is_kept(studio: CommandLine, ids: list[str]) -> None:
+    changed = studio(
+        "examples", "edit", ids[0], "--answer", "At ten.", "--note", "since May", "--rating", "4", "--json"
+    )
+    assert (changed.value["version"], changed.value["note"], changed.value["rating"]) == (2, "since May", 4)
+    assert changed.value["messages"][-1] == {"role": "assistant", "content": "At ten."}
+    assert "version 3" in studio("examples", "edit", ids[0], "--question", "When?").out
+    history = studio("examples", "history", ids[0], "--json").value
+    assert [(v["version"], v["kind"], v["messages"][0]["content"]) for v in history] == [
+        (3, "edited", "When?"),
+        (2, "edited", "When do you open?"),
+        (1, "imported", "When do you open?"),
+    ]
+    assert {"version", "kind", "author", "at", "detail", "status", "tags", "messages"} == set(history[0])
+    assert studio("examples", "history", ids[0]).out.count("\n") == 3
+    restored = studio("examples", "restore", ids[0], "1", "--json").value
+    assert (restored["version"], restored["messages"][-1]["content"]) == (4, "At nine.")
+
+
+def test_two_who_edit_one_row(studio: CommandLine, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_AUTHOR", "ann")
+    assert studio("examples", "edit", ids[0], "--version", "1", "--answer", "At ten.").status == 0
+    monkeypatch.setenv("STUDIO_AUTHOR", "bob")
+    second = studio("examples", "edit", ids[0], "--version", "1", "--answer", "At eleven.", "--json")
+    assert second.status == 2
+    assert second.err == "studio: ann changed this example meanwhile. Compare the two and choose.\n"
+    assert second.value["conflict"]["version"] == 2
+    assert second.value["conflict"]["messages"][-1]["content"] == "At ten."
+    assert studio("examples", "edit", ids[0], "--version", "2", "--answer", "At eleven.").status == 0
+
+
+def test_many_are_changed_at_once_and_taken_back_at_once(studio: CommandLine, ids: list[str]) -> None:
+    for word, status in (("reject", "rejected"), ("draft", "draft"), ("approve", "approved"), ("delete", "deleted")):
+        changed = studio("examples", word, *ids, "--json").value
+        assert [(row["id"], row["status"]) for row in changed] == [(id_, status) for id_ in ids]
+    assert listed(studio) == []
+    assert len(listed(studio, "--status", "deleted")) == 3
+    undone = studio("undo", "--json").value
+    assert (undone["kind"], undone["rows"]) == ("undone", 3)
+    assert [row["status"] for row in listed(studio)] == ["approved"] * 3
+    # Rows that are so already are no change.
+    assert studio("examples", "approve", ids[0], ids[0], "--json").value[0]["version"] == 6
+    assert studio("examples", "delete", ids[0]).out == "1 examples are now deleted.\n"
+    assert studio("examples", "draft", ids[0], "--json").value[0]["status"] == "draft"
+
+
+def test_one_unknown_row_and_no_status_changes(studio: CommandLine, ids: list[str]) -> None:
+    assert studio("examples", "reject", ids[0], "e_none").status == 2
+    assert len(listed(studio, "--status", "approved")) == 3
+
+
+def test_tags(studio: CommandLine, ids: list[str]) -> None:
+    assert studio("examples", "tag", *ids[:2], "--add", "hours", "--add", "時間", "--json").value == {"changed": 2}
+    assert studio("examples", "tag", ids[1], "--remove", "hours").out == "1 examples changed.\n"
+    assert [row["tags"] for row in listed(studio)] == [["hours", "時間"], ["時間"], []]
+    assert [row["id"] for row in listed(studio, "--tag", "hours", "--tag", "時間")] == ids[:1]
+    nothing = studio("examples", "tag", ids[0])
+    assert (nothing.status, nothing.err) == (2, "studio: No tag was given. Type one.\n")
+
+
+def test_rows_are_found_and_sorted(studio: CommandLine, ids: list[str]) -> None:
+    studio("examples", "edit", ids[2], "--rating", "5")
+    assert [row["id"] for row in listed(studio, "--sort", "newest", "--limit", "2")] == [ids[2], ids[1]]
+    assert [row["id"] for row in listed(studio, "--sort", "rating")] == [ids[2], ids[0], ids[1]]
+    assert [row["id"] for row in listed(studio, "--rating", "4")] == [ids[2]]
+    assert [row["id"] for row in listed(studio, "--search", "park house")] == [ids[2]]
+    assert [row["id"] for row in listed(studio, "--search", "閉まりますか")] == [ids[1]]
+    assert listed(studio, "--source", "typed") == listed(studio, "--by", "nobody") == []
+    assert [row["id"] for row in listed(studio, "--source", "import", "--by", "expert")] == ids
+    assert len(listed(studio, "--since", "2020-01-01", "--until", "2999-12-31T23:59:00+09:00")) == 3
+    assert listed(studio, "--until", "2020-01-01") == []
+    assert "invalid" in studio("examples", "list", "--since", "yesterday").err
+
+
+# History
+
+
+def test_the_history_of_a_project_and_undo_after_a_restart(studio: CommandLine, ids: list[str]) -> None:
+    studio("examples", "tag", *ids, "--add", "hours")
+    studio("examples", "edit", ids[0], "--answer", "At ten.")
+    actions = studio("history", "--json").value
+    assert [(a["kind"], a["rows"], a["detail"]) for a in actions] == [
+        ("edited", 1, ""),
+        ("tagged", 3, "+hours"),
+        ("imported", 3, "rows.jsonl"),
+    ]
+    assert set(actions[0]) == {"id", "kind", "rows", "author", "detail", "undoes", "at"}
+    assert len(studio("history", "--limit", "1", "--json").value) == 1
+    # Every command opens the workspace anew.
+    undone = studio("undo", "--json").value
+    assert (undone["kind"], undone["undoes"], undone["detail"]) == ("undone", actions[0]["id"], "edited")
+    assert studio("examples", "show", ids[0], "--json").value["messages"][-1]["content"] == "At nine."
+    assert studio("undo", "--action", actions[1]["id"]).out.startswith("Undone: tagged")
+    assert [row["tags"] for row in listed(studio)] == [["hours"], [], []], "what changed since stays"
+    assert studio("history", "--limit", "1", "--json").value[0]["detail"] == "tagged; 1 changed since and stay"
+    again = studio("undo", "--action", actions[1]["id"])
+    assert (again.status, again.err) == (2, "studio: This was undone already.\n")
+    assert "imported" in studio("history").out
+
+
+# Quality
+
+
+def test_a_scan_finds_what_to_look_at(studio: CommandLine, ids: list[str], tmp_path: Path) -> None:
+    more = tmp_path / "more.json"
+    more.write_text(
+        json.dumps(
+            [
+                {"instruction": "Where can I park ?", "output": "Behind the house."},
+                {"instruction": "Whom can I write to?", "output": "Write to maria.lopez@clinica-sol.es, please."},
+            ]
+        )
+    )
+    studio("import", more, "--approve")
+    outcome = studio("quality", "scan", "--json")
+    assert set(outcome.value) == {"rows", "flags", "by_kind"}
+    assert outcome.value["rows"] == 5
+    assert outcome.value["by_kind"]["pii"] == 1
+    assert questions(studio, "--flag", "pii") == ["Whom can I write to?"]
+    assert len(questions(studio, "--flag", "any")) >= 3
+    assert "pii" in studio("quality", "scan", "--with-model").out
+    assert "Nothing to look at." in studio("quality", "scan", "--project", other(studio)).out
+
+
+def other(studio: CommandLine) -> str:
+    studio("projects", "create", "Other")
+    return "Other"
+
+
+def test_rules_are_kept_listed_and_block(studio: CommandLine, ids: list[str], file: Path) -> None:
+    added = studio(
+        "rules", "add", "must_not_contain", "nine", "--message", "Write the hour as a number.", "--blocks", "--json"
+    ).value
+    assert set(added) == {"id", "kind", "value", "message", "blocks", "breaking"}
+    assert (added["kind"], added["value"], added["blocks"], added["breaking"]) == ("must_not_contain", "nine", True, 1)
+    [rule] = studio("rules", "list", "--json").value
+    assert rule == {name: value for name, value in added.items() if name != "breaking"}
+    assert "blocks" in studio("rules", "list").out
+    assert [row["id"] for row in listed(studio, "--flag", "rule")] == ids[:1]
+    studio("examples", "draft", *ids)
+    refused = studio("examples", "approve", *ids)
+    assert (refused.status, "Write the hour as a number." in refused.err) == (2, True)
+    assert len(listed(studio, "--status", "draft")) == 3
+    project = other(studio)
+    studio("rules", "add", "max_words", "2", "--blocks", "--project", project)
+    held = studio("import", file, "--approve", "--project", project, "--json").value
+    assert (held["added"], held["held"]) == (3, 2)
+    assert studio("rules", "remove", rule["id"], "--json").value == {"removed": rule["id"]}
+    assert studio("rules", "list", "--json").value == []
+    assert listed(studio, "--flag", "rule") == []
+    assert studio("examples", "approve", *ids).status == 0
+    wrong = studio("rules", "add", "regex", "(")
+    assert (wrong.status, "Traceback" in wrong.err) == (2, False)
+    assert studio("rules", "remove", "q_none").status == 2
+
+
+# Split and snapshots
+
+
+def test_the_split_is_shown_set_and_taken_back(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_text(
+        "".join(json.dumps({"instruction": f"What of {n**5 + 7:b}?", "output": "So."}) + "\n" for n in range(40))
+    )
+    studio("import", path, "--approve")
+    before = studio("split", "--json").value
+    assert (before["counts"], before["aside"]) == ({"train": 40, "validation": 0, "test": 0}, 0)
+    dealt = studio("split", "--validation", "0.2", "--test", "0.3", "--seed", "1", "--json").value
+    assert set(dealt) == {"counts", "aside", "rule"}
+    assert sum(dealt["counts"].values()) + dealt["aside"] == 40
+    assert dealt["counts"]["test"] > 0
+    assert "20% of the groups are for validation, 30% for test" in dealt["rule"]
+    assert len(listed(studio, "--split", "test")) == dealt["counts"]["test"]
+    assert studio("split", "--json").value == dealt
+    assert studio("split", "--none", "--json").value["counts"] == before["counts"]
+    studio("undo")
+    assert studio("split", "--json").value == dealt
+    wrong = studio("split", "--test", "0.95")
+    assert (wrong.status, "nine tenths" in wrong.err) == (2, True)
+
+
+def test_snapshots_are_taken_compared_and_exported_again(studio: CommandLine, ids: list[str], tmp_path: Path) -> None:
+    studio("examples", "draft", ids[2])
+    first = studio("snapshots", "take", "first", "--json").value
+    assert set(first) == {"id", "name", "sha256", "rows", "by_split", "author", "at"}
+    assert (first["name"], first["rows"], first["by_split"]) == ("first", 2, {"train": 2})
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    written = studio("export", one, "--format", "openai", "--snapshot", "first", "--json").value
+    assert (written["examples"], written["verified"]) == (2, True)
+    studio("examples", "edit", ids[0], "--answer", "At ten.")
+    studio("examples", "delete", ids[1])
+    studio("examples", "approve", ids[2])
+    assert studio("snapshots", "take", "second").status == 0
+    assert studio("snapshots", "diff", "first", "second", "--json").value == {
+        "added": [ids[2]],
+        "removed": [ids[1]],
+        "changed": [ids[0]],
+    }
+    assert studio("snapshots", "diff", "second", first["sha256"][:8]).out == "1 added, 1 removed, 1 changed\n"
+    studio("export", other, "--format", "openai", "--snapshot", first["id"])
+    assert other.read_bytes() == one.read_bytes()
+    assert [s["name"] for s in studio("snapshots", "list", "--json").value] in (
+        ["first", "second"],
+        ["second", "first"],
+    )
+    assert first["sha256"][:12] in studio("snapshots", "list").out
+    taken = studio("snapshots", "take", "first")
+    assert (taken.status, "already" in taken.err) == (2, True)
+    assert "There is no snapshot 'third'." in studio("snapshots", "diff", "first", "third").err
+    tagged = studio("snapshots", "take", "none", "--tag", "nowhere")
+    assert (tagged.status, "No row fits" in tagged.err) == (2, True)
+
+
+# Export
+
+
+@pytest.mark.parametrize("format_", [f for f in FORMATS if f != "trl-dpo"])
+def test_every_format_is_written_and_verified(
+    studio: CommandLine, ids: list[str], tmp_path: Path, format_: formats.FormatName
+) -> None:
+    out = tmp_path / "out" / f"rows{formats.ENDINGS[format_]}"
+    value = studio("export", out, "--format", format_, "--json").value
+    assert (value["format"], value["path"], value["examples"], value["verified"]) == (format_, str(out), 3, True)
+    assert value["differences"] == []
+    assert all(Path(path).is_file() for path in value["files"])
+    text = studio("export", out, "--format", format_).out
+    assert text.startswith(f"3 examples in {out}, read again and equal: verified.")
+    project = other(studio)
+    source = out / "data" / "sft" if format_ == "hf" else out
+    assert studio("import", source, "--project", project, "--json").value["added"] == 3
+    rows = listed(studio, "--project", project)
+    assert [row["messages"][0]["content"] for row in rows] == [row["instruction"] for row in ROWS]
+    assert {row["status"] for row in rows} == {"approved"}
+
+
+def test_pairs_are_left_out_where_there_is_no_rejected_answer(
+    studio: CommandLine, ids: list[str], tmp_path: Path
+) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(json.dumps({"prompt": "Q", "chosen": "Good.", "rejected": "Bad."}) + "\n")
+    studio("import", pairs, "--approve")
+    outcome = studio("export", tmp_path / "dpo.jsonl", "--format", "trl-dpo", "--json")
+    assert (outcome.value["examples"], sum(outcome.value["skipped"].values())) == (1, 3)
+    assert "left out: 3 (" in studio("export", tmp_path / "dpo.jsonl", "--format", "trl-dpo").out
+
+
+def test_only_the_rows_that_were_meant_leave(studio: CommandLine, ids: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "rows.csv"
+    studio("examples", "tag", *ids, "--add", "hours")
+    studio("examples", "draft", ids[1])
+    studio("examples", "reject", ids[2])
+
+    def exported(*options: str) -> set[str]:
+        assert studio("export", out, "--format", "csv", *options).status == 0
+        with out.open(encoding="utf-8-sig", newline="") as read:
+            return {row["prompt"] for row in csv.DictReader(read)}
+
+    when, close, park = (row["instruction"] for row in ROWS)
+    assert exported() == {when}
+    assert exported("--tag", "hours") == {when}, "a filter doesn't bring in what nobody approved"
+    assert exported("--tag", "hours", "--all") == {when, close, park}
+    assert exported("--status", "draft", "--status", "rejected") == {close, park}
+    assert exported("--search", "閉ま", "--all") == {close}
+    nothing = studio("export", tmp_path / "none.csv", "--format", "csv", "--search", "parrot")
+    assert (nothing.status, nothing.err.startswith("studio: No row fits")) == (2, True)
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_a_plain_export_has_the_columns_of_its_format_alone(
+    studio: CommandLine, ids: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.json"
+    studio("export", out, "--format", "alpaca", "--plain")
+    assert set(json.loads(out.read_text(encoding="utf-8"))[0]) == {"instruction", "input", "output"}
+    studio("export", out, "--format", "alpaca")
+    assert "studio" in json.loads(out.read_text(encoding="utf-8"))[0]
+
+
+def test_a_folder_is_pushed_with_its_licence(
+    studio: CommandLine, ids: list[str], tmp_path: Path, hub: StandInDatasets
+) -> None:
+    out, options = tmp_path / "set", ("--format", "hf", "--license", "cc-by-4.0", "--push", "owner/desk")
+    value = studio("export", out, *options, "--message", "First rows", "--json").value
+    repo = hub.datasets["owner/desk"]
+    assert (value["url"], value["revision"]) == (f"{hub.url}/datasets/owner/desk", repo.head)
+    assert (repo.is_private, repo.messages[-1]) == (True, "First rows")
+    assert "license: cc-by-4.0" in repo.files["README.md"].decode()
+    studio("examples", "edit", ids[0], "--answer", "At ten.")
+    outcome = studio("export", out, *options)
+    assert f"pushed to {hub.url}/datasets/owner/desk" in outcome.out
+    assert repo.messages[-1] == "3 examples"
+    project = other(studio)
+    assert studio("import", "hf:owner/desk", "--project", project, "--json").value["added"] == 3
+    assert {row["messages"][-1]["content"] for row in listed(studio, "--project", project)} >= {"At ten."}
+    public = studio("export", tmp_path / "public", "--format", "hf", "--push", "owner/open", "--public")
+    assert (public.status, hub.datasets["owner/open"].is_private) == (0, False)
+    wrong = studio("export", tmp_path / "rows.csv", "--format", "csv", "--push", "owner/desk")
+    assert (wrong.status, "Only a dataset folder is pushed." in wrong.err) == (2, True)
+
+
+# Ctrl-C
+
+
+def interrupted(process: subprocess.Popen[str], said: str) -> tuple[int, str]:
+    """Press Ctrl-C once the process has said so; returns its status and what it said on standard error."""
+    assert process.stderr is not None
+    line, before = "", ""
+    while said not in line:
+        line = process.stderr.readline()
+        before += line
+        assert line, before
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, before + err
+
+
+def test_ctrl_c_stops_an_import_an_export_and_a_scan(studio: CommandLine, tmp_path: Path) -> None:
+    many = tmp_path / "many.jsonl"
+    line = '{{"instruction": "Question {0} of {1:x}?", "output": "Answer {0}.", "topic": "n{0}"}}\n'
+    many.write_text("".join(line.format(n, n**4) for n in range(30_000)))
+    status, err = interrupted(program(tmp_path, "import", str(many)), "10 % imported")
+    assert (status, "The import was cancelled. Nothing was added." in err, "Traceback" in err) == (1, True, False)
+    assert studio("projects", "list", "--json").value[0]["examples"] == 0
+
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(line.format(n, n**4) for n in range(5_000)))
+    studio("import", few, "--approve")
+    out = tmp_path / "rows.json"
+    out.write_text("before")
+    status, err = interrupted(
+        program(tmp_path, "export", str(out), "--format", "alpaca"), "10 % written and read again"
+    )
+    assert (status, "cancelled. Nothing was written." in err, "Traceback" in err) == (1, True, False)
+    assert out.read_text() == "before"
+    assert [path.name for path in tmp_path.glob(".rows*")] == []
+
+    status, err = interrupted(program(tmp_path, "quality", "scan"), "10 % looked at")
+    assert (status, "The scan was stopped." in err, "Traceback" in err) == (1, True, False)
+    assert listed(studio, "--flag", "any") == []
