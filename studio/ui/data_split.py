@@ -104,7 +104,8 @@ def _shares(asked: Asked) -> Shares | None:
 
 def preview(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
     found = splits.preview(studio, at.project_id, _shares(asked))
-    return {"ok": True, "preview": {"moved": found.moved, "trained_on": found.trained_on, "sides": dict(found.rows)}}
+    told = {"moved": found.moved, "trained_on": found.trained_on, "sides": dict(found.rows)}
+    return {"ok": True, "preview": {**told, "none": bool(asked.get("none"))}}
 
 
 def deal(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:

@@ -6,6 +6,7 @@ const PAGE = 5;
 let state = null;
 let wanted = null; // { validation, test, seed }: as the sliders stand, once they were touched
 let preview = null; // what dealing would do, while it waits for a yes
+let isCounting = false;
 let offset = 0;
 
 const bar = el("section", { class: "st-card", "aria-labelledby": "st-split-title" });
@@ -19,6 +20,7 @@ function view() {
 
 function reset() {
   state = wanted = preview = editing = null;
+  isCounting = false;
   offset = 0;
 }
 
@@ -26,6 +28,7 @@ function take(value) {
   if (!("sides" in value)) return;
   state = value;
   offset = value.offset;
+  if (value.reply?.preview) preview = value.reply.preview; // also one that comes after the waiting was given up
 }
 
 function told(reply) {
@@ -39,7 +42,7 @@ function paint() {
   setText(root.firstChild, word("title"));
   if (!state) return;
   part(bar, [state.sides, state.shares, state.last], barNodes);
-  part(dealing, [shownProject, state.shares, preview, state.sides], dealNodes);
+  part(dealing, [shownProject, state.shares, preview, isCounting, state.sides], dealNodes);
   part(leaks, [state.leaks, state.total, state.offset, editing?.id, state.shares !== null], leakNodes);
 }
 
@@ -108,11 +111,17 @@ function dealNodes() {
     setText(rest, word("rest", { train: 100 - validation - test }));
   };
   tell();
-  const lookFirst = (none) => ask("preview", { ...asShown(), none }, (reply) => {
-    preview = reply.ok ? { ...reply.preview, none } : null;
+  const lookFirst = (none) => {
+    if (isCounting) return;
+    isCounting = true;
+    ask("preview", { ...asShown(), none }, (reply) => {
+      isCounting = false;
+      preview = reply.preview ?? preview;
+      paint();
+      root.querySelector(".st-confirm-deal .st-primary")?.focus();
+    });
     paint();
-    root.querySelector(".st-confirm-deal .st-primary")?.focus();
-  });
+  };
   return [
     el("h3", {}, word("deal_title")),
     el("p", { class: "st-hint" }, word("deal_about")),
@@ -121,7 +130,7 @@ function dealNodes() {
     el(
       "div",
       { class: "st-deal-buttons" },
-      button(word("deal"), { class: "st-button st-primary", "data-focus": "deal", onclick: () => lookFirst(false) }),
+      button(word(isCounting ? "counting" : "deal"), { class: "st-button st-primary", "data-focus": "deal", "aria-disabled": String(isCounting), onclick: () => lookFirst(false) }),
       state.shares ? button(word("deal_none"), { class: "st-link", "data-focus": "deal-none", onclick: () => lookFirst(true) }) : null,
     ),
     el("details", { class: "st-more" }, el("summary", {}, word("seed_title")), seedField(now)),

@@ -7,9 +7,12 @@ import re
 import pytest
 
 from studio.ui import assets, words
+from studio.ui.data_augment import AugmentBoard
 from studio.ui.data_learn import LearnBoard
 from studio.ui.data_quality import QualityBoard
 from studio.ui.data_rules import RulesBoard
+from studio.ui.data_snapshots import SnapshotBoard
+from studio.ui.data_split import SplitBoard
 from studio.ui.rows_table import RowsTable
 
 
@@ -32,6 +35,9 @@ def test_every_word_a_script_names_exists() -> None:
         "app.diff.": ("diff_view.js", "diff.js"),
         "app.shell.": ("shell.js",),
         "app.rows.": RowsTable.scripts,
+        "app.split.": SplitBoard.scripts,
+        "app.snapshots.": SnapshotBoard.scripts,
+        "app.augment.": AugmentBoard.scripts,
         "app.quality.": QualityBoard.scripts,
         "app.learn.": LearnBoard.scripts,
         "app.rules.": RulesBoard.scripts,
