@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import material, report
+from bench import material, report, rows_material, rows_report
 from bench.child import ROOT, Failed, Measured, measure
 from bench.report import Row
 
@@ -32,6 +32,8 @@ class Bench:
     work: Path
     model: Path
     rows: Path
+    count: int = 0
+    """Rows of the part `rows`."""
     loops: dict[str, Measured] = field(default_factory=dict)
 
     @property
@@ -183,12 +185,21 @@ def start(bench: Bench) -> Iterator[tuple[str, list[Row]]]:
     )
 
 
+def million(bench: Bench) -> Iterator[tuple[str, list[Row]]]:
+    """Very many rows, beside the raw DuckDB operations."""
+    file = bench.work / "million.jsonl"
+    rows_material.write(file, bench.count)
+    ours = bench.run("rows", "rows", file, bench.work / "rows")
+    yield from rows_report.tables(ours.value, bench.run("plain_rows", "plain_rows", file, bench.work / "plain").value)
+
+
 PARTS: dict[str, Callable[[Bench], Iterator[tuple[str, list[Row]]]]] = {
     "loop": loop,
     "swap": swap,
     "chat": chat,
     "start": start,
 }
+"""What `python -m bench` measures of the model; `rows` is measured by itself (`--only rows`)."""
 
 
 def main() -> int:
@@ -196,13 +207,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two passes and few tokens: to try the benchmark itself")
     parser.add_argument("--save", action="store_true", help="write docs/bench.md too")
     parser.add_argument(
-        "--only", choices=("loop", "start"), help="one part alone (swap and chat need the loop's adapters)"
+        "--only", choices=("loop", "start", "rows"), help="one part alone (swap and chat need the loop's adapters)"
     )
+    parser.add_argument("--rows", type=int, default=1_000_000, help="how many rows, with --only rows")
     options = parser.parse_args()
     date = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
     work = RESULTS / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    if options.only == "rows":
+        return rows_report.run(Bench(options.quick, work, work, work, options.rows), million, options.save)
     bench = Bench(
         options.quick, work, material.model_folder(RESULTS / "cache"), material.write_rows(work / "rows.jsonl")
     )

@@ -62,7 +62,7 @@ def header(is_quick: bool) -> str:
         f"- Processor flags: {flags}",
         f"- Computes in {chosen.dtype} on {chosen.device}: {chosen.reason}",
         f"- {machine.os}, Python {machine.python}, {packages}",
-        f"- Load before the start: {_load()} (1, 5, 15 minutes; near 0 means a quiet machine)",
+        f"- Load before the start: {load()} (1, 5, 15 minutes; near 0 means a quiet machine)",
     ]
     return "\n".join(lines)
 
@@ -76,7 +76,7 @@ def _version(name: str) -> str:
         return ""
 
 
-def _load() -> str:
+def load() -> str:
     import os
 
     return ", ".join(f"{value:.1f}" for value in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"

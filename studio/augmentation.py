@@ -18,6 +18,7 @@ from studio.errors import Cancelled, InvalidInput, NotFound
 from studio.lexicon import Language
 from studio.records import Example, Turn, content_hash, new_id
 from studio.rewording import TONGUES, Fault
+from studio.rows import RowFilter
 from studio.segmentation import language_of
 
 Method = Literal["paraphrase", "back-translation", "synonyms", "deletion", "insertion"]
@@ -26,6 +27,8 @@ MODEL_METHODS = ("paraphrase", "back-translation")
 MAX_PER_ROW = 20
 TRIES = 3
 """Rewordings asked for or drawn per draft wanted: most are copies, or the filter refuses them."""
+FEW_ROWS, MANY_ROWS = 4, 200
+"""Rows whose drafts are made together, by the model and by word lists."""
 
 Progress = Callable[[int, int], None]
 
@@ -103,6 +106,65 @@ def keep(studio: Studio, drafts: Sequence[Example]) -> list[Example]:
     return list(drafts)
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Rows that drafts can be made from."""
+
+    ids: tuple[str, ...]
+    left_out: int
+    """Rows that fit the filter and can't be: not approved, held out, or not ending with a question in plain text."""
+
+
+def sources(studio: Studio, project_id: str, rows: RowFilter) -> Sources:
+    """Those of the rows that `propose` takes, oldest first."""
+    language = projects.get(studio, project_id).language
+    ids, left_out = [], 0
+    for batch in studio.store.examples.stream(project_id, rows):
+        for example in batch:
+            if _is_source(example, language):
+                ids.append(example.id)
+            else:
+                left_out += 1
+    return Sources(tuple(ids), left_out)
+
+
+def _is_source(example: Example, language: str) -> bool:
+    try:
+        _task_of(example, language, held_out=False)
+    except InvalidInput:
+        return False
+    return True
+
+
+def offers(
+    studio: Studio,
+    project_id: str,
+    example_ids: Sequence[str],
+    method: Method,
+    n: int = 1,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+    cancelled: threading.Event | None = None,
+    author: str = "",
+) -> Iterator[list[Example]]:
+    """What `propose` makes, a few rows at a time, so that stopping keeps what there is; without what is in the project
+    already. Progress counts rows.
+
+    Raises:
+        InvalidInput, NotFound, Cancelled, Busy, ModelUnavailable: as `propose`.
+    """
+    known = studio.store.examples.keys(project_id)
+    size = FEW_ROWS if method in MODEL_METHODS else MANY_ROWS
+    for start in range(0, len(example_ids), size):
+        some = example_ids[start : start + size]
+
+        def report(done: int, total: int, start: int = start, count: int = len(some)) -> None:
+            progress(start + count * done // max(total, 1), len(example_ids))
+
+        drafts = propose(studio, some, method, n, seed, report, cancelled, author=author)
+        yield [draft for draft in drafts if draft.key() not in known]
+
+
 # Sources
 
 
@@ -120,6 +182,10 @@ def _task(studio: Studio, example_id: str, held_out: bool) -> _Task:
     source = studio.store.examples.get(example_id)
     if source is None:
         raise NotFound(f"There is no example {example_id}.", "Reload the table.")
+    return _task_of(source, projects.get(studio, source.project_id).language, held_out)
+
+
+def _task_of(source: Example, project_language: str, held_out: bool) -> _Task:
     if source.status != "approved":
         raise InvalidInput(f"Example {source.id} is not approved.", "Approve it first: drafts take over its answer.")
     if source.aside or (source.split != "train" and not held_out):
@@ -134,7 +200,7 @@ def _task(studio: Studio, example_id: str, held_out: bool) -> _Task:
     if isinstance(given, str) and given and question.endswith("\n\n" + given):
         tail = "\n\n" + given
     question = question.removesuffix(tail) if tail else question
-    language = language_of(question, projects.get(studio, source.project_id).language)
+    language = language_of(question, project_language)
     if language == "ja":
         return _Task(source, question, tail, "ja")
     if language == "en":

@@ -266,7 +266,10 @@ def runs_list(options: argparse.Namespace, settings: Settings) -> None:
     with opened(settings, "runs list") as studio:
         training.adopt_finished(studio)
         runs = studio.store.runs.find(project_of(studio, options).id)
-        text = "\n".join(f"{r.id}  {r.status:9} {r.rows} rows  {r.seconds or 0:.0f} s  {r.error}" for r in runs)
+        lines = (
+            f"{r.id}  {r.status:9} {r.rows} rows  {r.seconds or 0:.0f} s  {r.snapshot_name}  {r.error}" for r in runs
+        )
+        text = "\n".join(line.rstrip() for line in lines)
         print_value(options, [_run_value(r) for r in runs], text)
 
 

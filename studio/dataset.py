@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import Any
+from typing import Any, Literal
 
 from studio import projects, quality, splits
 from studio.context import Studio
@@ -34,19 +34,26 @@ def get(studio: Studio, example_id: str) -> Example:
 
 
 def page(
-    studio: Studio, project_id: str, rows: RowFilter, sort: Sort = "newest", limit: int = 25, offset: int = 0
+    studio: Studio,
+    project_id: str,
+    rows: RowFilter,
+    sort: Sort = "newest",
+    limit: int = 25,
+    offset: int = 0,
+    most: int | None = None,
 ) -> list[Example]:
-    """A stretch of the rows that fit."""
-    return studio.store.examples.page(project_id, rows, sort, limit, offset)
+    """A stretch of the rows that fit; with `most`, of a very common word only the newest that many."""
+    return studio.store.examples.page(project_id, rows, sort, limit, offset, most)
 
 
 def count(studio: Studio, project_id: str, rows: RowFilter) -> int:
     return studio.store.examples.count(project_id, rows)
 
 
-def facets(studio: Studio, project_id: str, rows: RowFilter | None = None) -> Facets:
-    """How many of the rows that fit have each status, tag, author, source, side and flag."""
-    return studio.store.examples.facets(project_id, rows or RowFilter())
+def facets(studio: Studio, project_id: str, rows: RowFilter | None = None, most: int | None = None) -> Facets:
+    """How many of the rows that fit have each status, tag, author, source, side and flag; with `most`, of a very common
+    word only the newest that many are counted, and the answer is `capped`."""
+    return studio.store.examples.facets(project_id, rows or RowFilter(), most)
 
 
 def timeline(studio: Studio, example_id: str) -> list[tuple[Example, Action | None]]:
@@ -69,6 +76,54 @@ def flags(studio: Studio, project_id: str, example_ids: Sequence[str]) -> dict[s
 def dismiss_flag(studio: Studio, key: str, author: str = "") -> None:
     """Say that a flag is no defect; it stays dismissed when the scan is run again."""
     studio.store.flags.dismiss(key, author or studio.settings.author)
+
+
+def reopen_flags(studio: Studio, keys: Sequence[str]) -> None:
+    """Take back that these flags are no defects."""
+    with studio.store.transaction():
+        for key in keys:
+            studio.store.flags.reopen(key)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What settling a pair changed, for taking it back."""
+
+    action_id: str | None
+    """The action that rejected one of the two; None if both stay."""
+    keys: tuple[str, ...]
+    """The flags that are closed with it."""
+
+
+def settle(
+    studio: Studio,
+    project_id: str,
+    pair: tuple[str, str],
+    key: str,
+    keep: Literal["first", "second", "both"],
+    author: str,
+) -> Settled:
+    """Of two rows that can't both be right, reject one or neither; the flag `key` is closed on both either way.
+
+    Raises:
+        InvalidInput: the flag is closed already.
+    """
+    with studio.store.transaction():
+        found = flags(studio, project_id, pair)
+        kinds = {flag.kind for some in found.values() for flag in some if flag.key == key}
+        if not kinds:
+            raise InvalidInput("This is settled already.")
+        action_id = None
+        if keep != "both":
+            loser = get(studio, pair[1] if keep == "first" else pair[0])
+            if loser.status != "rejected":
+                action_id = set_status(studio, loser.id, "rejected", author).action_id
+        keys = tuple(
+            flag.key for some in found.values() for flag in some if flag.kind in kinds and flag.other_id in pair
+        )
+        for one in keys:
+            dismiss_flag(studio, one, author)
+        return Settled(action_id, keys)
 
 
 # Adding

@@ -7,14 +7,25 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from studio import __version__, projects
+from studio import __version__, projects, splits
 from studio.context import Studio
 from studio.errors import Cancelled, InvalidInput
-from studio.formats import ENDINGS, FORMATS, Card, FormatName, Written, verify, write
+from studio.formats import (
+    ENDINGS,
+    FORMATS,
+    Card,
+    FormatName,
+    Written,
+    verify,
+    verify_columns,
+    write,
+    write_columns,
+)
 from studio.records import Example, Project
 from studio.rows import RowFilter
+from studio.store.examples import FrozenRows
 from studio.transfer import IsCancelled
 from studio.transfer import Progress as HubProgress
 
@@ -27,6 +38,8 @@ APPROVED_AND_REJECTED = RowFilter(statuses=("approved", "rejected"))
 """For KTO, where a rejected answer is what not to say."""
 
 Progress = Callable[[int, int], None]
+_LOOKED_AT = 100
+"""Rows of a file of columns that are imported again one by one; all others are compared as columns."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +59,17 @@ def default_filter(format_: FormatName) -> RowFilter:
     return APPROVED_AND_REJECTED if format_ == "trl-kto" else APPROVED
 
 
-def target(studio: Studio, project: Project, format_: FormatName) -> Path:
-    """Where an export goes when nobody says: a file of the workspace, or a folder for `hf`."""
-    name = "".join(c if c.isalnum() else "-" for c in project.name).strip("-").lower() or "rows"
-    return studio.workspace.exports / f"{name}-{format_}{ENDINGS[format_]}"
+def target(studio: Studio, project: Project, format_: FormatName, part: str = "") -> Path:
+    """Where an export goes when nobody says: a file of the workspace, or a folder for `hf`.
+
+    `part` names what of the project it is, such as a snapshot.
+    """
+    names = [_file_name(name) for name in (project.name, part) if name]
+    return studio.workspace.exports / f"{'-'.join(names)}-{format_}{ENDINGS[format_]}"
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name).strip("-").lower()[:60] or "rows"
 
 
 def export(
@@ -83,7 +103,10 @@ def export(
             raise InvalidInput(
                 "No row fits, so there is nothing to export.", "Approve some examples, or widen the filter."
             )
-        follow = _Follow(2 * len(frozen), progress, cancelled or threading.Event())
+        stop = cancelled or threading.Event()
+        if format_ == "parquet" and not plain and (made := _as_columns(frozen, out, progress, stop)) is not None:
+            return made
+        follow = Follow(2 * len(frozen), progress, stop)
         return write_verified(
             format_,
             lambda: follow.through(example for batch in frozen.batches() for example in batch),
@@ -91,6 +114,34 @@ def export(
             plain=plain,
             card=card(studio, project, license),
         )
+
+
+def _as_columns(frozen: FrozenRows, out: Path, progress: Progress, cancelled: threading.Event) -> Exported | None:
+    """A Parquet file made without an object for each row; None: some rows are not plain enough for that."""
+    total = 2 * len(frozen)
+
+    def batches() -> Iterator[Any]:
+        done = 0
+        for table in frozen.tables():
+            if cancelled.is_set():
+                raise Cancelled("The export was cancelled.", "Nothing was written.")
+            if table is None:
+                raise _NotPlainError
+            yield table
+            done += table.num_rows
+            progress(done, total)
+
+    try:
+        written, digests = write_columns(batches(), out)
+    except _NotPlainError:
+        return None
+    differences = verify_columns(out, digests, next(frozen.batches(_LOOKED_AT)))
+    progress(total, total)
+    return Exported(written, differences)
+
+
+class _NotPlainError(Exception):
+    """A row needs more than columns of text."""
 
 
 def write_verified(
@@ -149,12 +200,12 @@ def card(studio: Studio, project: Project, license: str = "") -> Card:
         (project.language,),
         license or None,
         alike / total if alike is not None and total else None,
-        "",
+        splits.rule(project.shares),
         __version__,
     )
 
 
-class _Follow:
+class Follow:
     """Counts the rows that go by, and stops them when asked to."""
 
     def __init__(self, total: int, progress: Progress, cancelled: threading.Event) -> None:
@@ -164,7 +215,7 @@ class _Follow:
     def through(self, examples: Iterable[Example]) -> Iterator[Example]:
         for example in examples:
             if self._cancelled.is_set():
-                raise Cancelled("The export was cancelled.", "Nothing was written.")
+                raise Cancelled("This was cancelled.", "Nothing was written.")
             yield example
             self._done += 1
             if self._done % 100 == 0 or self._done == self._total:

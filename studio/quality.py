@@ -6,14 +6,18 @@ that it is fine.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studio import preflight, projects, rules
 from studio.context import Studio
 from studio.detectors.encoder import embed
+from studio.detectors.forms import Balance, balance
 from studio.detectors.scan import check_one, scan
+from studio.detectors.topics import TopicMap, diversity
 from studio.errors import Cancelled, InvalidInput
 from studio.records import Example, Project, new_id
 from studio.rows import FLAG_KINDS, Flag, RowFilter, Rule, RuleKind
@@ -22,6 +26,10 @@ AT_ONCE = 200
 """Rows that are looked at one by one after a save; more of them wait for a scan."""
 SCANNED = 200_000
 """Most rows a scan holds in memory."""
+MAPPED = 4_000
+"""Most rows of a topic map; of more, every second, third … is taken."""
+LOOKED_AT = RowFilter(statuses=("draft", "approved"))
+"""The rows that a scan looks at: what is rejected needs no mending."""
 KINDS_OF_SCAN = tuple(kind for kind in FLAG_KINDS if kind != "leak")
 """What a scan finds; leaks are found where rows are dealt to the sides of the split."""
 _OF_ONE_ROW = ("empty", "too-long", "truncated", "language", "pii", "secret", "control-token", "rule")
@@ -53,11 +61,7 @@ def scan_project(
     """
     project = projects.get(studio, project_id)
     stop = cancelled or threading.Event()
-    looked_at = RowFilter(statuses=("draft", "approved"))
-    total = studio.store.examples.count(project_id, looked_at)
-    if total > SCANNED:
-        raise InvalidInput(f"A scan looks at no more than {SCANNED:,} rows; there are {total:,}.", "Split the project.")
-    examples = [e for batch in studio.store.examples.stream(project_id, looked_at) for e in batch]
+    examples = _looked_at(studio, project_id)
     flags = scan(
         examples,
         language=project.language,
@@ -74,6 +78,58 @@ def scan_project(
     studio.store.flags.replace(project_id, flags, kinds=KINDS_OF_SCAN, example_ids=None)
     progress(1.0, "done")
     return Scanned(len(examples), len(flags), studio.store.flags.counts(project_id))
+
+
+def _looked_at(studio: Studio, project_id: str) -> list[Example]:
+    total = studio.store.examples.count(project_id, LOOKED_AT)
+    if total > SCANNED:
+        raise InvalidInput(f"A scan looks at no more than {SCANNED:,} rows; there are {total:,}.", "Split the project.")
+    return [e for batch in studio.store.examples.stream(project_id, LOOKED_AT) for e in batch]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a project is about, as far as its questions and short answers show."""
+
+    rows: int
+    """Draft and approved rows there were."""
+    topics: TopicMap
+    questions: Mapping[str, str]
+    """Of each point of the map, by example id."""
+    balance: Balance | None
+    """None where most answers are no labels."""
+    rare: tuple[str, ...]
+    """Ids of the rows whose answer is a rare label."""
+
+
+def overview(
+    studio: Studio,
+    project_id: str,
+    progress: Progress = lambda share, what: None,
+    cancelled: threading.Event | None = None,
+    most: int = MAPPED,
+) -> Overview:
+    """The topic map of the draft and approved rows (of at most `most` of them), and the balance of short answers.
+
+    Raises:
+        InvalidInput: there are too many rows.
+        Cancelled: before the end.
+    """
+    stop = cancelled or threading.Event()
+    examples = _looked_at(studio, project_id)
+    progress(0.1, "topics")
+    mapped = examples[:: max(1, math.ceil(len(examples) / most))]
+    topics = diversity(mapped, embed, cancelled=stop.is_set)
+    balanced = balance(examples)
+    rare = frozenset(balanced.rare) if balanced else frozenset[str]()
+    progress(1.0, "done")
+    return Overview(
+        rows=len(examples),
+        topics=topics,
+        questions={e.id: e.question for e in mapped},
+        balance=balanced,
+        rare=tuple(e.id for e in examples if e.answer.strip() in rare),
+    )
 
 
 # On every save
@@ -131,6 +187,33 @@ def remove_rule(studio: Studio, project_id: str, rule_id: str) -> None:
             raise InvalidInput("There is no such rule any more.", "Reload the page.")
         projects.update(studio, project_id, rules=kept)
     studio.later(lambda: recheck_rules(studio, project_id))
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """Which draft and approved rows break which rule, as far as the time allowed."""
+
+    by_rule: Mapping[str, tuple[str, ...]]
+    """Ids of the rows, oldest first, by the rule's id."""
+    rows: int
+    """Rows that were looked at, the oldest; fewer than `total` where the time ran out."""
+    total: int
+
+
+def breaking(studio: Studio, project_id: str, checked: Sequence[Rule], within_s: float = 1.5) -> Breaking:
+    """The rows that break rules, added already or only thought of."""
+    end = time.monotonic() + within_s
+    found: dict[str, list[str]] = {rule.id: [] for rule in checked}
+    total = studio.store.examples.count(project_id, LOOKED_AT)
+    rows = 0
+    for batch in studio.store.examples.stream(project_id, LOOKED_AT, batch=500) if checked else ():
+        for example in batch:
+            for broken in rules.broken(checked, example.answer):
+                found[broken.rule.id].append(example.id)
+            rows += 1
+            if time.monotonic() > end:
+                return Breaking({id_: tuple(ids) for id_, ids in found.items()}, rows, total)
+    return Breaking({id_: tuple(ids) for id_, ids in found.items()}, rows, total)
 
 
 def recheck_rules(studio: Studio, project_id: str) -> int:

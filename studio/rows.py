@@ -157,6 +157,8 @@ class Facets:
     sources: Mapping[str, int]
     splits: Mapping[str, int]
     flags: Mapping[str, int]
+    capped: bool = False
+    """Whether only the newest of very many rows were counted."""
 
     def as_dict(self) -> dict[str, Any]:
         return {k: dict(v) if isinstance(v, Mapping) else v for k, v in vars(self).items()}

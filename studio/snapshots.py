@@ -11,8 +11,9 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from typing import Any
 from studio import exports, projects
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound, WorkError
-from studio.exports import Exported
+from studio.exports import Exported, Follow, Progress
 from studio.formats import FormatName
-from studio.records import Example, new_id, turns_from
+from studio.records import Example, Run, new_id, turns_from
 from studio.rows import RowFilter, Snapshot
 from studio.workspace import disk_errors
 
@@ -39,11 +40,20 @@ class Difference:
     """In both, but not the same."""
 
 
-def take(studio: Studio, project_id: str, name: str, rows: RowFilter, author: str = "") -> Snapshot:
+def take(
+    studio: Studio,
+    project_id: str,
+    name: str,
+    rows: RowFilter,
+    author: str = "",
+    progress: Progress = lambda done, total: None,
+    cancelled: threading.Event | None = None,
+) -> Snapshot:
     """Freeze the rows that fit, as they are now, under a name.
 
     Raises:
         InvalidInput: no name, a name that is taken, or no row fits.
+        Cancelled: before the end; nothing was frozen.
         DiskFull: nothing was written.
     """
     name = " ".join(name.split())[:MAX_NAME]
@@ -55,7 +65,9 @@ def take(studio: Studio, project_id: str, name: str, rows: RowFilter, author: st
     with studio.store.examples.frozen(project_id, rows) as frozen:
         if not len(frozen):
             raise InvalidInput("No row fits, so there is nothing to freeze.", "Approve some examples first.")
-        return freeze(studio, project_id, name, (e for batch in frozen.batches() for e in batch), author)
+        follow = Follow(len(frozen), progress, cancelled or threading.Event())
+        every = follow.through(e for batch in frozen.batches() for e in batch)
+        return freeze(studio, project_id, name, every, author)
 
 
 def free_name(studio: Studio, project_id: str, wanted: str) -> str:
@@ -165,11 +177,32 @@ def examples(studio: Studio, snapshot: Snapshot) -> Iterator[Example]:
     Raises:
         WorkError: the file is missing or was altered.
     """
+    for line in _lines(studio, snapshot):
+        yield _example(snapshot.project_id, _read(line))
+
+
+def rows_of(studio: Studio, snapshot: Snapshot, example_ids: Collection[str]) -> dict[str, Example]:
+    """Those of the frozen rows, by id."""
+    found = {}
+    for line in _lines(studio, snapshot):
+        value = _read(line)
+        if value["id"] in example_ids:
+            found[value["id"]] = _example(snapshot.project_id, value)
+            if len(found) == len(example_ids):
+                break
+    return found
+
+
+def _lines(studio: Studio, snapshot: Snapshot) -> Iterator[bytes]:
     path = studio.workspace.snapshots / f"{snapshot.sha256}.jsonl"
     _verify(path, snapshot)
     with path.open("rb") as file:
-        for line in file:
-            yield _example(snapshot.project_id, json.loads(line.decode("utf-8", "surrogatepass")))
+        yield from file
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
+    return value
 
 
 def _verify(path: Path, snapshot: Snapshot) -> None:
@@ -195,18 +228,48 @@ def diff(studio: Studio, one: Snapshot, other: Snapshot) -> Difference:
 
 
 def _hashes(studio: Studio, snapshot: Snapshot) -> dict[str, bytes]:
-    return {e.id: hashlib.blake2b(_line(e), digest_size=16).digest() for e in examples(studio, snapshot)}
+    # A line is canonical: the same row always makes the same one.
+    return {_read(line)["id"]: hashlib.blake2b(line, digest_size=16).digest() for line in _lines(studio, snapshot)}
+
+
+def runs_of(studio: Studio, project_id: str) -> dict[str, list[Run]]:
+    """By SHA-256 of a snapshot, the runs that trained on those rows, newest first."""
+    used: dict[str, list[Run]] = {}
+    for run in studio.store.runs.find(project_id):
+        used.setdefault(run.snapshot, []).append(run)
+    return used
+
+
+def target(studio: Studio, snapshot: Snapshot, format_: FormatName) -> Path:
+    """Where its export goes when nobody says."""
+    return exports.target(studio, projects.get(studio, snapshot.project_id), format_, snapshot.name)
 
 
 def export(
-    studio: Studio, snapshot: Snapshot, out: Path, format_: FormatName, *, plain: bool = False, license: str = ""
+    studio: Studio,
+    snapshot: Snapshot,
+    out: Path,
+    format_: FormatName,
+    *,
+    plain: bool = False,
+    license: str = "",
+    progress: Progress = lambda done, total: None,
+    cancelled: threading.Event | None = None,
 ) -> Exported:
-    """Write a snapshot in any format; the same snapshot always gives the same bytes."""
+    """Write a snapshot in any format; the same snapshot always gives the same bytes.
+
+    Raises:
+        Cancelled: before the end; what `out` was before is still there.
+        WorkError: the snapshot's file is missing or was altered.
+    """
     project = projects.get(studio, snapshot.project_id)
+    follow = Follow(2 * snapshot.rows, progress, cancelled or threading.Event())
+    card = replace(
+        exports.card(studio, project, license),
+        # What would be said of the rows as they are now is left out: they change, and a snapshot doesn't.
+        near_duplicate_rate=None,
+        split_rule=f"as the rows stood in the snapshot {snapshot.name!r}",
+    )
     return exports.write_verified(
-        format_,
-        lambda: examples(studio, snapshot),
-        out,
-        plain=plain,
-        card=exports.card(studio, project, license),
+        format_, lambda: follow.through(examples(studio, snapshot)), out, plain=plain, card=card
     )

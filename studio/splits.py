@@ -9,6 +9,7 @@ over. Without `Shares` all rows are for training, and nothing is compared.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -34,6 +35,18 @@ class Deal:
     """Those of them that were for training, are no more, and that an adapter has learned from."""
     rows: Mapping[str, int]
     """Rows by side; `aside` for those kept out of all."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What dealing the rows would do."""
+
+    moved: int
+    """Rows that would change their side."""
+    trained_on: int
+    """Those of them that are for training, would be no more, and that an adapter has learned from."""
+    rows: Mapping[str, int]
+    """Rows by side afterwards; `aside` for those kept out of all."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +92,41 @@ def deal(studio: Studio, project_id: str, shares: Shares | None, author: str = "
     detail = f"{shares.validation:.0%} validation, {shares.test:.0%} test" if shares else "all for training"
     action = Action(new_id("h"), project.id, "split", 0, author or studio.settings.author, detail)
     with studio.store.transaction():
-        work = _Settlement(studio, project.id, action, everything=True)
-        rows = work.register(studio.store.sides.all(project.id))
-        if shares is None:
-            work.release_all(rows)
-        else:
-            work.enter(rows, shares)
+        work, _ = _dealt(studio, project.id, action, shares)
         moved, left = work.write(new_versions=True)
         action = replace(action, rows=moved)
         _record(studio, project, action, shares)
         return Deal(action, moved, studio.store.sides.trained_on(left), studio.store.sides.counts(project.id))
+
+
+def preview(studio: Studio, project_id: str, shares: Shares | None) -> Preview:
+    """What `deal` would do now; no row is changed."""
+    project = projects.get(studio, project_id)
+    with studio.store.transaction():
+        # The transaction keeps the rows as they are; what it writes are sketches, which are true whatever comes of it.
+        work, places = _dealt(studio, project.id, Action(new_id("h"), project.id, "split", 0), shares)
+        moved, left = work.moved()
+        counts = Counter("aside" if place.aside else place.split for place in places if place.status != "deleted")
+        return Preview(len(moved), studio.store.sides.trained_on(left), dict(counts))
+
+
+def _dealt(
+    studio: Studio, project_id: str, action: Action, shares: Shares | None
+) -> tuple[_Settlement, Sequence[Place]]:
+    """Every row on the side it gets; nothing is written yet."""
+    work = _Settlement(studio, project_id, action, everything=True)
+    places = work.register(studio.store.sides.all(project_id))
+    if shares is None:
+        work.release_all(places)
+    else:
+        work.enter(places, shares)
+    return work, places
+
+
+def last_deal(studio: Studio, project_id: str) -> Action | None:
+    """The dealing that holds now, or the taking back of one; None if the rows were never dealt."""
+    action_id = studio.store.sides.last_deal(project_id)
+    return studio.store.actions.get(action_id) if action_id else None
 
 
 def _record(studio: Studio, project: Project, action: Action, shares: Shares | None) -> None:
@@ -420,7 +458,7 @@ class _Settlement:
         """Write what changed: as part of the versions the action just made, or (`new_versions`) as new ones where the
         side changed. Returns how many rows moved, and the ids of those that are for training no more."""
         changed = [p for p in self._neighbours.all_known() if p.n in self._was and self._was[p.n] != (p.split, p.aside)]
-        moved = [place for place in changed if self._was[place.n][0] != place.split] if new_versions else []
+        moved, left = self.moved() if new_versions else ([], [])
         if moved:
             self._studio.store.sides.move(moved, self._action.id, self._action.author, self._action.created_at)
         rest = changed if not moved else [p for p in changed if self._was[p.n][0] == p.split]
@@ -429,7 +467,13 @@ class _Settlement:
             flags = [flag for flag in self._leaks.values() if flag is not None]
             ids = list(self._leaks)
             self._studio.store.flags.replace(self._project_id, flags, kinds=("leak",), example_ids=ids)
-        return len(moved), [place.id for place in moved if self._was[place.n][0] == "train"]
+        return len(moved), left
+
+    def moved(self) -> tuple[list[Place], list[str]]:
+        """The rows that change their side, and the ids of those among them that are for training no more."""
+        known = [place for place in self._neighbours.all_known() if place.n in self._was]
+        moved = [place for place in known if self._was[place.n][0] != place.split]
+        return moved, [place.id for place in moved if self._was[place.n][0] == "train"]
 
 
 def _position(seed: int, key: str) -> float:

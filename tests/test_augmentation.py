@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from studio import augmentation, dataset, projects
+from studio import augmentation, dataset, projects, samples
 from studio.augmentation import keep, propose
 from studio.context import Studio, open_studio
 from studio.errors import Cancelled, InvalidInput, ModelUnavailable, NotFound
 from studio.records import Example, Turn, new_id
+from studio.rows import RowFilter
 from studio.settings import Settings
 
 
@@ -162,6 +163,28 @@ def test_a_question_too_long_for_the_model_is_refused(echo: Studio) -> None:
         propose(echo, [source.id], "paraphrase")
 
 
+def test_sources_are_the_rows_that_drafts_can_be_made_from(echo: Studio) -> None:
+    usable = row(echo)
+    row(echo, "Can I buy the other gift?", status="draft")
+    row(echo, "Can I buy the third gift?", split="test")
+    row(echo, "Can I buy the fourth gift?", messages=(Turn("user", "Hello."), Turn("assistant", "Hello.")))
+    found = augmentation.sources(echo, projects.default(echo).id, RowFilter())
+    assert (found.ids, found.left_out) == ((usable.id,), 3)
+
+
+def test_offers_come_bit_by_bit_and_without_what_is_there(echo: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "MANY_ROWS", 2)
+    project_id = projects.default(echo).id
+    ids = [row(echo, f"Can I buy the gift number {n}?").id for n in range(5)]
+    seen: list[tuple[int, int]] = []
+    found = list(augmentation.offers(echo, project_id, ids, "synonyms", progress=lambda *n: seen.append(n)))
+    assert [len(drafts) for drafts in found] == [2, 2, 1]
+    assert seen[-1] == (5, 5)
+    keep(echo, found[0])
+    again = list(augmentation.offers(echo, project_id, ids, "synonyms"))
+    assert [len(drafts) for drafts in again] == [0, 2, 1], "what is there already is not offered again"
+
+
 @pytest.mark.model
 def test_the_default_model_rewords_some_questions(tmp_path: Path, models_folder: Path) -> None:
     workspace = tmp_path / "workspace"
@@ -170,7 +193,7 @@ def test_the_default_model_rewords_some_questions(tmp_path: Path, models_folder:
     studio = open_studio(Settings(workspace=workspace, offline=True, dtype="float32"), "tests")
     try:
         studio.load_engine()
-        sample = dataset.try_sample(studio, "support_en")
+        sample = samples.try_sample(studio, "support_en")
         rows = studio.store.examples.find(sample.id, split="train")[:6]
         drafts = propose(studio, [e.id for e in rows], "paraphrase", n=1)
         assert len(drafts) >= 2, "of these six it rewords four"

@@ -56,3 +56,16 @@ def test_the_header_names_machine_and_versions() -> None:
     assert "cores" in text
     assert "torch" in text
     assert "quick run" in text
+
+
+def test_the_rows_go_through_the_studio_and_through_duckdb(tmp_path: Path) -> None:
+    from bench import plain_rows, rows, rows_material, rows_report
+
+    rows_material.write(tmp_path / "rows.jsonl", 1100)
+    ours = rows.main(tmp_path / "rows.jsonl", tmp_path / "ours", edits=5)
+    assert ours["rows"] == 1100
+    assert ours["parquet_verified"]
+    assert ours["trl-messages_verified"]
+    plain = plain_rows.main(tmp_path / "rows.jsonl", tmp_path / "plain", edits=5)
+    titles = [title for title, _ in rows_report.tables(ours, plain)]
+    assert titles == ["1,100 rows", "Most memory above that of the start", "Targets"]

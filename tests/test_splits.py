@@ -77,6 +77,26 @@ def fresh(studio: Studio, project: Project, side: str) -> Example:
 # Dealing
 
 
+def test_a_preview_tells_what_a_deal_does_and_changes_nothing(studio: Studio, project: Project) -> None:
+    rng = random.Random(5)
+    for n in range(60):
+        dataset.add(studio, project.id, question(rng), f"Answer {n}.")
+    before = rows(studio, project)
+    told = splits.preview(studio, project.id, SHARES)
+    assert rows(studio, project) == before
+    assert projects.get(studio, project.id).shares is None
+    assert splits.last_deal(studio, project.id) is None
+    done = splits.deal(studio, project.id, SHARES)
+    assert (told.moved, told.trained_on, told.rows) == (done.moved, done.trained_on, done.rows)
+    assert told.moved > 0
+    assert splits.preview(studio, project.id, SHARES).moved == 0
+    assert splits.preview(studio, project.id, None).moved == done.moved
+    assert splits.last_deal(studio, project.id) == done.action
+    undone = dataset.undo(studio, project.id)
+    assert splits.last_deal(studio, project.id) == undone
+    assert splits.preview(studio, project.id, SHARES).moved == done.moved
+
+
 def test_without_shares_every_row_is_for_training(studio: Studio, project: Project) -> None:
     for n in range(5):
         dataset.add(studio, project.id, f"Is it open on day {n}?", "Yes.")

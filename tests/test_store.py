@@ -194,6 +194,23 @@ def test_search_finds_the_beginnings_of_words_and_any_run_of_japanese(store: Sto
     assert store.examples.count("p", text="question refund") == 2
 
 
+def test_of_a_common_word_the_newest_are_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.store.search.PART", 4)
+    rows = [example(i, answer=f"apple 開館時間 {'pear' if i % 5 == 0 else 'plum'}") for i in range(18)]
+    store.examples.append(rows)
+    store.examples.append([example(99, answer="apple in a project of its own", project_id="q")])
+    for text in ("apple", "開館", "app 開館"):
+        some = store.examples.facets("p", RowFilter(text=text), 10)
+        assert (some.total, some.capped) == (9 if text == "apple" else 10, True)
+        assert store.examples.facets("p", RowFilter(text=text)).total == 18
+        newest = store.examples.page("p", RowFilter(text=text), "newest", 3, most=10)
+        assert ids(newest) == ids(rows[:-4:-1])
+    pears = store.examples.facets("p", RowFilter(text="apple pear"), 10)
+    assert (pears.total, pears.capped) == (4, False)
+    assert store.examples.facets("q", RowFilter(text="apple"), 10).total == 1
+    assert ids(store.examples.page("p", RowFilter(text="時間 pear"), "oldest")) == ids(rows[::5])
+
+
 def test_search_sees_what_the_index_has_not_seen_yet(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studio.store.search.AT_ONCE", -1)
     monkeypatch.setattr(store.search, "fill", lambda: None)

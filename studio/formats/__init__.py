@@ -1,6 +1,7 @@
 """The files of other tools: recognised, read as drafts, written from examples, and compared after writing."""
 
 from studio.formats.card import Card
+from studio.formats.columns import verify_columns, write_columns
 from studio.formats.containers import Position, container_of, raw_rows
 from studio.formats.draft import Draft
 from studio.formats.plain import Plain, plain_of
@@ -31,5 +32,7 @@ __all__ = [
     "read_rows",
     "recognise",
     "verify",
+    "verify_columns",
     "write",
+    "write_columns",
 ]

@@ -123,6 +123,11 @@ class Table:
         self._write(pa.Table.from_arrays(columns, schema=self.schema))
         self._buffer = []
 
+    def add_table(self, table: pa.Table) -> None:
+        """Add rows that have this table's schema already."""
+        self._flush()
+        self._write(table)
+
     def _write(self, table: pa.Table) -> None:
         self._writer.write_table(table, row_group_size=ROW_GROUP)
         self.rows += table.num_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import duckdb
 from studio.errors import DiskFull, InvalidInput, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
-MEMORY_LIMIT = "256MB"
+MEMORY_LIMIT = "192MB"
 Row = dict[str, Any]
+Add = Callable[[str, Any], None]
+"""`Database.add` or `Appending.add`."""
 
 
 def as_stored(moment: datetime) -> datetime:
@@ -132,8 +134,17 @@ class Database:
 
     def insert_arrow(self, sql: str, batch: Any, parameters: Sequence[Any] = ()) -> None:
         """Run a statement that reads an Arrow table under the name `batch`."""
+        with self.transaction() as cursor, _errors():
+            cursor.register("batch", batch)
+            try:
+                cursor.execute(sql, list(parameters))
+            finally:
+                cursor.unregister("batch")
+
+    def add(self, table: str, batch: Any, constants: Mapping[str, Any] | None = None) -> None:
+        """Insert an Arrow table; what it has no column for is in `constants`."""
         with self.transaction() as cursor:
-            _insert_arrow(cursor, sql, batch, parameters)
+            _add(cursor, table, batch, constants or {})
 
     @contextlib.contextmanager
     def appending(self, *, alone: bool = False) -> Iterator[Appending]:
@@ -240,9 +251,9 @@ class Appending:
     ) -> None:
         self._cursor, self._turn = cursor, turn
 
-    def insert_arrow(self, sql: str, batch: Any, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement that reads an Arrow table under the name `batch`."""
-        _insert_arrow(self._cursor, sql, batch, parameters)
+    def add(self, table: str, batch: Any, constants: Mapping[str, Any] | None = None) -> None:
+        """Insert an Arrow table; what it has no column for is in `constants`."""
+        _add(self._cursor, table, batch, constants or {})
 
     def interrupt(self) -> None:
         """Make the statement that runs, in whatever thread, end with an error."""
@@ -266,6 +277,12 @@ class Reading:
         with _errors():
             return self._cursor.execute(sql, list(parameters)).fetchnumpy()
 
+    def table(self, sql: str, batch: Any) -> Any:
+        """The result as an Arrow table; the query may read the Arrow table `batch` under that name."""
+        with _errors():
+            self._cursor.register("batch", batch)
+            return self._cursor.sql(sql).to_arrow_table()
+
     def rows(self, sql: str, parameters: Sequence[Any] = (), batch: Any = None) -> list[Row]:
         """The rows as dictionaries; the query may read the Arrow table `batch` under that name."""
         with _errors():
@@ -276,13 +293,14 @@ class Reading:
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def _insert_arrow(cursor: duckdb.DuckDBPyConnection, sql: str, batch: Any, parameters: Sequence[Any]) -> None:
+def _add(cursor: duckdb.DuckDBPyConnection, table: str, batch: Any, constants: Mapping[str, Any]) -> None:
+    # As a relation, not as a registered view: DuckDB would hold every batch until the transaction ends.
     with _errors():
-        cursor.register("batch", batch)
-        try:
-            cursor.execute(sql, list(parameters))
-        finally:
-            cursor.unregister("batch")
+        selected = [
+            duckdb.ConstantExpression(constants[name]) if name in constants else duckdb.ColumnExpression(name)
+            for name in cursor.table(table).columns
+        ]
+        cursor.from_arrow(batch).select(*selected).insert_into(table)
 
 
 _RECOVERY = "Keep the file, and start with another workspace (--workspace) meanwhile."

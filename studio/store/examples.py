@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,8 @@ import orjson
 
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
-from studio.store.database import Database, Reading, Row, as_stored, as_utc
+from studio.store.columns import COLUMNS
+from studio.store.database import Add, Database, Reading, Row, as_stored, as_utc
 from studio.store.search import SearchIndex
 
 HEAD = 40
@@ -31,9 +33,8 @@ _STATE = (
     " tags, rating, note, learn_answer, head, chars, action_id, created_at, pinned"
 )
 STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))
-_COLUMNS = ", ".join(f"v.{name.strip()}" for name in _STATE.split(",")) + (
-    ", c.messages, c.answer, c.rejected, c.extra, c.answer_extra"
-)
+_TEXTS = "messages, answer, rejected, extra, answer_extra"
+_COLUMNS = ", ".join([f"v.{name}" for name in STATE_COLUMNS] + [f"c.{name}" for name in _TEXTS.split(", ")])
 _CONTENT = "id, messages, answer, rejected, extra, answer_extra, key"
 _ORDERS: Mapping[Sort, str] = {
     "newest": "v.n DESC",
@@ -147,21 +148,16 @@ def _state(example: Example, content_id: int) -> list[Any]:
     ]
 
 
-def insert_new(insert_arrow: Callable[[str, Any], None], first: int, examples: Sequence[Example]) -> int:
+def insert_new(add: Add, first: int, examples: Sequence[Example]) -> int:
     """Insert first versions, their contents numbered from `first` on; returns that."""
     import pyarrow as pa
 
     contents = zip(*([first + i, *_content(e)] for i, e in enumerate(examples)), strict=True)
-    states = zip(*(_state(e, first + i) for i, e in enumerate(examples)), strict=True)
+    states = zip(*([*_state(e, first + i), True] for i, e in enumerate(examples)), strict=True)
     types = {"rating": pa.int8(), "rejected": pa.string(), "message_id": pa.string(), "parent_id": pa.string()}
-    for table, names, columns in (("contents", _CONTENT, contents), ("row_versions", _STATE, states)):
+    for table, names, columns in (("contents", _CONTENT, contents), ("row_versions", f"{_STATE}, is_current", states)):
         named = {n.strip(): column for n, column in zip(names.split(","), columns, strict=True)}
-        arrow = pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()})
-        current = ", true" if table == "row_versions" else ""
-        insert_arrow(
-            f"INSERT INTO {table} ({names}{', is_current' if current else ''}) SELECT {names}{current} FROM batch",
-            arrow,
-        )
+        add(table, pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()}))
     return first
 
 
@@ -180,7 +176,7 @@ class Examples:
             return
         with self._db.transaction():
             if len(examples) > FEW and all(e.version == 1 for e in examples):
-                insert_new(self._db.insert_arrow, self._db.next_content_ids(len(examples)), examples)
+                insert_new(self._db.add, self._db.next_content_ids(len(examples)), examples)
                 return
             for example in examples:
                 self._append_one(example)
@@ -189,16 +185,12 @@ class Examples:
         content, content_id = _content(example), None
         if example.version > 1:
             before = self._db.row(
-                "SELECT v.content_id, c.messages, c.answer, c.rejected, c.extra, c.answer_extra FROM row_versions v"
-                " JOIN contents c ON c.id = v.content_id WHERE v.n = ? AND v.id = ? AND v.is_current",
+                "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current RETURNING content_id",
                 [number_of(example.id), example.id],
             )
-            if before is not None and _says(before, content):
+            texts = before and self._db.row(f"SELECT {_TEXTS} FROM contents WHERE id = ?", [before["content_id"]])
+            if before and texts and _says(texts, content):
                 content_id = before["content_id"]
-            self._db.execute(
-                "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current",
-                [number_of(example.id), example.id],
-            )
         if content_id is None:
             content_id = self._db.next_content_ids(1)
             self._db.execute(f"INSERT INTO contents ({_CONTENT}) VALUES (?, ?, ?, ?, ?, ?, ?)", [content_id, *content])
@@ -374,15 +366,13 @@ class Examples:
     # Reading
 
     def get(self, example_id: str) -> Example | None:
-        found = self.get_many([example_id])
-        return found[0] if found else None
+        found = self._with_texts("v.n = ? AND v.id = ? AND v.is_current", [number_of(example_id), example_id])
+        return _example(found[0]) if found else None
 
     def get_many(self, example_ids: Sequence[str]) -> list[Example]:
         """Current rows, in the order of the ids; those that don't exist are left out."""
-        rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
-            " WHERE v.is_current AND v.n IN (SELECT unnest(?::BIGINT[]))",
-            [[number_of(id_) for id_ in example_ids]],
+        rows = self._with_texts(
+            "v.is_current AND v.n IN (SELECT unnest(?::BIGINT[]))", [[number_of(id_) for id_ in example_ids]]
         )
         found = {row["id"]: _example(row) for row in rows}
         return [found[id_] for id_ in example_ids if id_ in found]
@@ -398,25 +388,42 @@ class Examples:
 
     def versions(self, example_id: str) -> list[Example]:
         """Every version of a row, oldest first."""
-        rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM row_versions v JOIN contents c ON c.id = v.content_id"
-            " WHERE v.n = ? AND v.id = ? ORDER BY v.version",
-            [number_of(example_id), example_id],
-        )
-        return [_example(row) for row in rows]
+        rows = self._with_texts("v.n = ? AND v.id = ?", [number_of(example_id), example_id])
+        return sorted(map(_example, rows), key=lambda version: version.version)
 
     def page(
-        self, project_id: str, rows: RowFilter, sort: Sort = "newest", limit: int = 25, offset: int = 0
+        self,
+        project_id: str,
+        rows: RowFilter,
+        sort: Sort = "newest",
+        limit: int = 25,
+        offset: int = 0,
+        most: int | None = None,
     ) -> list[Example]:
-        """Current rows that fit, a stretch of them."""
-        where, parameters = self._where(project_id, rows)
-        order = _ORDERS[sort]
+        """Current rows that fit, a stretch of them; with `most`, of a common word only the newest that many."""
+        where, parameters = self._where(project_id, rows, most)
         found = self._db.rows(
-            f"SELECT {_COLUMNS} FROM (SELECT * FROM row_versions v {where} ORDER BY {order} LIMIT ? OFFSET ?) v"
-            f" JOIN contents c ON c.id = v.content_id ORDER BY {order}",
+            f"SELECT v.rowid AS place FROM row_versions v {where} ORDER BY {_ORDERS[sort]} LIMIT ? OFFSET ?",
             [*parameters, limit, offset],
         )
-        return [_example(row) for row in found]
+        places = [row["place"] for row in found]
+        versions = self._with_texts("v.rowid IN (SELECT unnest(?::BIGINT[]))", [places], "v.rowid AS place, ")
+        by_place = {row["place"]: row for row in versions}
+        return [_example(by_place[place]) for place in places]
+
+    def _with_texts(self, condition: str, values: Sequence[Any], also: str = "") -> list[Row]:
+        """The versions a condition on `row_versions v` finds, each with its texts.
+
+        Asked for one after the other, a few rows of each table are read; a join reads much more of a large one.
+        """
+        found = self._db.rows(f"SELECT {also}{_STATE} FROM row_versions v WHERE {condition}", values)
+        ids = sorted({row["content_id"] for row in found})
+        among = "= ?" if len(ids) == 1 else "IN (SELECT unnest(?::BIGINT[]))"
+        texts = self._db.rows(
+            f"SELECT id AS content_id, {_TEXTS} FROM contents WHERE id {among}", ids if len(ids) == 1 else [ids]
+        )
+        by_id = {row["content_id"]: row for row in texts}
+        return [row | by_id[row["content_id"]] for row in found]
 
     def stream(self, project_id: str, rows: RowFilter, batch: int = BATCH) -> Iterator[list[Example]]:
         """Every current row that fits, oldest first, as it was when this began; a batch at a time."""
@@ -442,8 +449,9 @@ class Examples:
         status: str | None = None,
         split: str | None = None,
         text: str = "",
+        most: int | None = None,
     ) -> int:
-        where, parameters = self._where(project_id, rows or _filter(status, split, text))
+        where, parameters = self._where(project_id, rows or _filter(status, split, text), most)
         return self._db.number(f"SELECT count(*) FROM row_versions v {where}", parameters)
 
     def find(
@@ -462,9 +470,21 @@ class Examples:
             project_id, _filter(status, split, text), "newest" if newest_first else "oldest", limit, offset
         )
 
-    def facets(self, project_id: str, rows: RowFilter) -> Facets:
-        """How many of the rows that fit have each value."""
-        where, parameters = self._where(project_id, rows)
+    def facets(self, project_id: str, rows: RowFilter, most: int | None = None) -> Facets:
+        """How many of the rows that fit have each value.
+
+        With `most`, where the words looked for stand in more texts than that, only the newest that many are counted,
+        and the answer says that it is `capped`. A word common elsewhere but rare in this project is counted whole.
+        """
+        if most is None or not self._index.is_common(rows.text, most):
+            return self._facets(project_id, rows, None)
+        found = self._facets(project_id, rows, most)
+        if found.total < most // 10:
+            return self._facets(project_id, rows, None)
+        return replace(found, capped=True)
+
+    def _facets(self, project_id: str, rows: RowFilter, most: int | None) -> Facets:
+        where, parameters = self._where(project_id, rows, most)
         counted: dict[str, dict[str, int]] = {}
         grouped = self._db.rows(
             "SELECT status, author, source, split, aside, tags, count(*) AS rows FROM row_versions v"
@@ -541,8 +561,8 @@ class Examples:
             [project_id, project_id],
         )
 
-    def _where(self, project_id: str, rows: RowFilter) -> tuple[str, list[Any]]:
-        """The condition on `row_versions v` that a filter stands for, and its values."""
+    def _where(self, project_id: str, rows: RowFilter, most: int | None = None) -> tuple[str, list[Any]]:
+        """The condition on `row_versions v` that a filter stands for, and its values; `most` as in `facets`."""
         clauses = ["v.is_current", "v.project_id = ?"]
         values: list[Any] = [project_id]
 
@@ -581,7 +601,7 @@ class Examples:
             clauses.append(f"v.content_id IN (SELECT f.content_id FROM {_OPEN_FLAGS} f WHERE true{among})")
             values += [project_id, *kinds]
         if rows.text.strip():
-            condition, found = self._index.condition(rows.text)
+            condition, found = self._index.condition(rows.text, most)
             clauses.append(condition)
             values += found
         return "WHERE " + " AND ".join(clauses), values
@@ -598,15 +618,32 @@ class FrozenRows:
         return len(self._order["n"])
 
     def batches(self, batch: int = BATCH) -> Iterator[list[Example]]:
+        for some in self._some(batch):
+            found = self._read.rows(f"SELECT {_COLUMNS} {self._from(some)}", batch=some)
+            yield [_example(row) for row in found]
+
+    def tables(self, batch: int = 2 * BATCH) -> Iterator[Any]:
+        """The rows as Arrow tables with the columns `COLUMNS`, many times as fast; None: some of a batch are not plain,
+        and that was all."""
+        for some in self._some(batch):
+            table = self._read.table(f"SELECT {COLUMNS} {self._from(some)}", some)
+            if False in table["is_plain"].unique().to_pylist():
+                yield None
+                return
+            yield table
+
+    def _some(self, batch: int) -> Iterator[Any]:
         import pyarrow as pa
 
         for start in range(0, len(self), batch):
-            some = self._read.rows(
-                f"SELECT {_COLUMNS} FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version"
-                " JOIN contents c ON c.id = b.content_id ORDER BY v.n",
-                batch=pa.table({name: column[start : start + batch] for name, column in self._order.items()}),
-            )
-            yield [_example(row) for row in some]
+            yield pa.table({name: column[start : start + batch] for name, column in self._order.items()})
+
+    def _from(self, some: Any) -> str:
+        ids = some["content_id"].to_numpy()
+        return (
+            "FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version JOIN contents c"
+            f" ON c.id = b.content_id WHERE c.id BETWEEN {int(ids.min())} AND {int(ids.max())} ORDER BY v.n"
+        )
 
 
 _OPEN_FLAGS = "(SELECT * FROM flags WHERE project_id = ? AND key NOT IN (SELECT key FROM dismissed_flags))"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from studio.records import now
 from studio.rows import Flag
-from studio.store.database import Database, Row, as_stored
+from studio.store.database import Add, Database, Row, as_stored
 from studio.store.examples import number_of
 
 
@@ -16,9 +15,7 @@ def _flag(row: Row) -> Flag:
     return Flag(row["example_id"], row["kind"], row["reason"], row["other_id"], span, row["field"])
 
 
-def insert_flags(
-    insert_arrow: Callable[[str, Any], None], project_id: str, flags: Sequence[Flag], contents: Mapping[str, int]
-) -> None:
+def insert_flags(add: Add, project_id: str, flags: Sequence[Flag], contents: Mapping[str, int]) -> None:
     """Insert flags of rows by the contents they speak of; those of other rows are left out."""
     rows = [
         {
@@ -41,8 +38,7 @@ def insert_flags(
 
         types = {"other_id": pa.string(), "span_from": pa.int32(), "span_to": pa.int32()}
         batch = pa.table({name: pa.array([row[name] for row in rows], types.get(name)) for name in rows[0]})
-        names = ", ".join(rows[0])
-        insert_arrow(f"INSERT INTO flags ({names}) SELECT {names} FROM batch", batch)
+        add("flags", batch)
 
 
 class Flags:
@@ -60,7 +56,7 @@ class Flags:
                 [project_id, sorted(kinds), *([list(example_ids)] if example_ids is not None else [])],
             )
             contents = self._content_ids([flag.example_id for flag in flags])
-            insert_flags(self._db.insert_arrow, project_id, flags, contents)
+            insert_flags(self._db.add, project_id, flags, contents)
 
     def _content_ids(self, example_ids: Sequence[str]) -> dict[str, int]:
         rows = self._db.rows(

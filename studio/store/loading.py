@@ -33,6 +33,26 @@ class Load:
         self._writer = ThreadPoolExecutor(1, "load")
         self._written: Future[None] | None = None
         self.added, self.skipped = 0, 0
+        self._constants = {
+            "version": 1,
+            "is_current": True,
+            "project_id": action.project_id,
+            "split": "train",
+            "aside": False,
+            "group_key": "",
+            "source": source,
+            "message_id": None,
+            "parent_id": None,
+            "author": action.author,
+            "tags": "[]",
+            "rating": None,
+            "note": "",
+            "learn_answer": True,
+            "action_id": action.id,
+            "created_at": as_stored(action.created_at),
+            "pinned": False,
+        }
+        """What all plain rows have alike."""
         self._begin()
 
     def _begin(self) -> None:
@@ -118,9 +138,9 @@ class Load:
             if flags:
                 contents |= {row[4]: first + i for i, row in enumerate(plain)}
         if rows:
-            first = insert_new(self._appending.insert_arrow, self._db.next_content_ids(len(rows)), rows)
+            first = insert_new(self._appending.add, self._db.next_content_ids(len(rows)), rows)
             contents |= {example.id: first + i for i, example in enumerate(rows)}
-        insert_flags(self._appending.insert_arrow, self._action.project_id, flags, contents)
+        insert_flags(self._appending.add, self._action.project_id, flags, contents)
 
     def _write_plain(self, plain: list[_Plain]) -> int:
         messages, answers, extras, keys, ids, statuses, heads, chars = zip(*plain, strict=True)
@@ -128,18 +148,14 @@ class Load:
         content_ids = pa.array(np.arange(first, first + len(plain)))
         texts = pa.table(
             {
-                "content_id": content_ids,
+                "id": content_ids,
                 "messages": pa.array(messages, pa.string()),
                 "answer": pa.array(answers, pa.string()),
                 "extra": pa.array(extras, pa.string()),
                 "key": pa.array(keys, pa.int64()),
             }
         )
-        self._appending.insert_arrow(
-            "INSERT INTO contents (id, messages, answer, rejected, extra, answer_extra, key)"
-            " SELECT content_id, messages, answer, NULL, extra, '{}', key FROM batch",
-            texts,
-        )
+        self._appending.add("contents", texts, {"rejected": None, "answer_extra": "{}"})
         states = pa.table(
             {
                 "n": pa.array([number_of(id_) for id_ in ids], pa.int64()),
@@ -150,16 +166,7 @@ class Load:
                 "chars": pa.array(chars, pa.int32()),
             }
         )
-        action = self._action
-        constants = (self._action.project_id, self._source, action.author, action.id, as_stored(action.created_at))
-        self._appending.insert_arrow(
-            "INSERT INTO row_versions (n, id, version, is_current, project_id, content_id, status, split, aside,"
-            " group_key, source, message_id, parent_id, author, tags, rating, note, learn_answer, head, chars,"
-            " action_id, created_at) SELECT n, id, 1, true, ?, content_id, status, 'train', false, '', ?, NULL, NULL,"
-            " ?, '[]', NULL, '', true, head, chars, ?, ? FROM batch",
-            states,
-            constants,
-        )
+        self._appending.add("row_versions", states, self._constants)
         return first
 
 

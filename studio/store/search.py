@@ -4,7 +4,8 @@ DuckDB's own extension is not built in and can't be fetched offline, so the word
 the database. It is derived: it may be deleted at any time and is filled again. What it has not seen yet is searched as
 text.
 
-English is found by the beginnings of words, Japanese by any run of characters (bigrams, checked against the text).
+English is found by the beginnings of words, Japanese by any run of characters (its pairs, one after the other). The
+index comes in parts of so many rows each, newest first: of a word that is everywhere, the first part is enough.
 """
 
 from __future__ import annotations
@@ -26,8 +27,14 @@ log = logging.getLogger(__name__)
 AT_ONCE = 5_000
 """Rows that are added to the index before a search; when there are more, a thread adds them meanwhile."""
 BATCH = 10_000
-FEW_HITS = 2_000
-"""Hits up to which each one's text is checked."""
+PART = 50_000
+"""Contents in one part of the index."""
+VERSION = 2
+"""Of the index file; one of another version is made again."""
+_CREATE = (
+    "CREATE VIRTUAL TABLE {} USING fts5(text, content='', detail={}, columnsize=0,"
+    " tokenize='unicode61 remove_diacritics 0')"
+)
 _JAPANESE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f々〆ー"
 _CJK = re.compile(f"[{_JAPANESE}]+")
 _WORD = re.compile(r"[^\W_]+")
@@ -43,13 +50,15 @@ def _bigrams(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
 
 
-def _indexed(text: str) -> str:
-    """Text with the runs of Japanese in it taken apart; SQLite's tokenizer does the rest."""
+def _indexed(text: str) -> tuple[str, str]:
+    """(text without its runs of Japanese, the runs as pairs); SQLite's tokenizer does the rest."""
     folded = fold(text)
     if folded.isascii():
-        return folded
-    # Single characters too: a search for one is a search for a beginning, and the last one begins no pair.
-    return _CJK.sub(lambda run: f" {' '.join(_bigrams(run[0]))} {run[0][-1]} ", folded)
+        return folded, ""
+    runs = [run[0] for run in _CJK.finditer(folded)]
+    # Single characters too: a search for one is a search for a beginning, and the last one begins no pair. They also
+    # keep a run from going on in the next one.
+    return _CJK.sub(" ", folded), " ".join(f"{' '.join(_bigrams(run))} {run[-1]}" for run in runs)
 
 
 def terms(text: str) -> list[str]:
@@ -65,15 +74,12 @@ def terms(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _match(wanted: Sequence[str]) -> str:
-    """The FTS5 query: beginnings of words, and every pair of a Japanese run."""
-    parts: list[str] = []
-    for term in wanted:
-        if not _CJK.fullmatch(term) or len(term) == 1:
-            parts.append(f'"{term}"*')
-        else:
-            parts += [f'"{pair}"' for pair in _bigrams(term)]
-    return " AND ".join(parts)
+def _match(wanted: Sequence[str]) -> tuple[str, str]:
+    """The FTS5 queries of words and of runs: beginnings of words, and the pairs of a run one after the other."""
+    words = [f'"{term}"*' for term in wanted if not _CJK.fullmatch(term)]
+    runs = [term for term in wanted if _CJK.fullmatch(term)]
+    pairs = [f'"{" ".join(_bigrams(run))}"' if len(run) > 1 else f'"{run}"*' for run in runs]
+    return " AND ".join(words), " AND ".join(pairs)
 
 
 def _says(wanted: Sequence[str]) -> tuple[str, list[str]]:
@@ -114,15 +120,17 @@ class SearchIndex:
         says, values = _says(wanted)
         condition = "v.content_id IN (SELECT unnest(?::BIGINT[]))"
         parameters: list[Any] = [hits]
-        if any(_CJK.fullmatch(term) and len(term) > 2 for term in wanted) and len(hits) <= FEW_HITS:
-            condition = (
-                f"v.content_id IN (SELECT c.id FROM contents c WHERE c.id IN (SELECT unnest(?::BIGINT[])) AND {says})"
-            )
-            parameters += values
         if seen < self._db.last_content_id():
             condition = f"({condition} OR v.content_id IN (SELECT c.id FROM contents c WHERE c.id > ? AND {says}))"
             parameters += [seen, *values]
         return condition, parameters
+
+    def is_common(self, text: str, most: int) -> bool:
+        """Whether more than `most` contents say `text`; as quick as finding that many."""
+        wanted = terms(text)
+        if wanted:
+            self._catch_up()
+        return bool(wanted) and len(self._hits(wanted, most + 1)) > most
 
     def is_complete(self) -> bool:
         """Whether everything saved is in the index."""
@@ -138,11 +146,23 @@ class SearchIndex:
                 self._sqlite = None
 
     def _hits(self, wanted: Sequence[str], most: int | None) -> list[int]:
+        """The contents that say it, newest first; at most so many."""
+        words, runs = _match(wanted)
+        conditions = [("words{0} MATCH ?", words)] if words else []
+        if runs:
+            by_id = "rowid IN (SELECT rowid FROM runs{0} WHERE runs{0} MATCH ?)"
+            conditions.append((by_id if words else "runs{0} MATCH ?", runs))
+        table, where = "words" if words else "runs", " AND ".join(condition for condition, _ in conditions)
+
         def ask(connection: sqlite3.Connection) -> list[int]:
-            found = connection.execute(
-                "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid DESC LIMIT ?", [_match(wanted), most or -1]
-            )
-            return [rowid for (rowid,) in found]
+            found: list[int] = []
+            for part in range(self._seen(connection) // PART, -1, -1):
+                left = -1 if most is None else most - len(found)
+                if left == 0:
+                    break
+                query = f"SELECT rowid FROM {table}{{0}} WHERE {where} ORDER BY rowid DESC LIMIT ?".format(part)
+                found += [id_ for (id_,) in connection.execute(query, [*(value for _, value in conditions), left])]
+            return found
 
         return self._with_index(ask)
 
@@ -173,7 +193,7 @@ class SearchIndex:
     def _add_batch(self, connection: sqlite3.Connection) -> int:
         """Add the next rows; returns how many ids were gone through."""
         seen = self._seen(connection)
-        last = min(seen + BATCH, self._db.settled_content_id())
+        last = min(seen + BATCH, self._db.settled_content_id(), (seen + 1) // PART * PART + PART - 1)
         if last <= seen:
             return 0
         with self._db.reading() as read:
@@ -181,12 +201,22 @@ class SearchIndex:
                 f"SELECT c.id, {_TEXT} AS text FROM contents c WHERE c.id > ? AND c.id <= ? ORDER BY c.id",
                 [seen, last],
             )
+        part, texts = last // PART, [(row["id"], *_indexed(row["text"])) for row in rows]
         with connection:
+            self._begin_part(connection, part)
             connection.executemany(
-                "INSERT INTO texts (rowid, text) VALUES (?, ?)", ((row["id"], _indexed(row["text"])) for row in rows)
+                f"INSERT INTO words{part} (rowid, text) VALUES (?, ?)", ((id_, words) for id_, words, _ in texts)
+            )
+            connection.executemany(
+                f"INSERT INTO runs{part} (rowid, text) VALUES (?, ?)", ((id_, runs) for id_, _, runs in texts if runs)
             )
             connection.execute("UPDATE state SET seen = ?", [last])
         return last - seen
+
+    def _begin_part(self, connection: sqlite3.Connection, part: int) -> None:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [f"words{part}"]).fetchone() is None:
+            connection.execute(_CREATE.format(f"words{part}", "none"))
+            connection.execute(_CREATE.format(f"runs{part}", "full"))
 
     def _seen(self, connection: sqlite3.Connection) -> int:
         return int(connection.execute("SELECT seen FROM state").fetchone()[0])
@@ -223,12 +253,12 @@ class SearchIndex:
             state = connection.execute("SELECT identity, seen FROM state").fetchone()
             if state is not None and (state[0] != identity or state[1] > self._db.last_content_id()):
                 raise sqlite3.DatabaseError("it belongs to another database")
+            if state is not None and connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                raise sqlite3.DatabaseError("it was made by another version")
             if state is None:
                 with connection:
-                    connection.execute(
-                        "CREATE VIRTUAL TABLE texts USING fts5(text, content='', detail=none, columnsize=0,"
-                        " tokenize='unicode61 remove_diacritics 0')"
-                    )
+                    self._begin_part(connection, 0)
+                    connection.execute(f"PRAGMA user_version = {VERSION}")
                     connection.execute("INSERT INTO state VALUES (?, 0)", [identity])
         except sqlite3.DatabaseError:
             connection.close()

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -250,12 +249,8 @@ class Sides:
             return
         import pyarrow as pa
 
-        count = len(values)
-        columns: dict[str, Any] = {"content_id": list(content_ids), "project_id": [project_id] * count}
-        columns |= {"scheme": [scheme] * count, "bands": pa.array(values, pa.binary())}
-        self._db.insert_arrow(
-            "INSERT INTO sketches SELECT content_id, project_id, scheme, bands FROM batch", pa.table(columns)
-        )
+        batch = pa.table({"content_id": list(content_ids), "bands": pa.array(values, pa.binary())})
+        self._db.add("sketches", batch, {"project_id": project_id, "scheme": scheme})
 
     def sketches(self, project_id: str, scheme: str, width: int) -> Iterator[tuple[list[int], NDArray[np.uint32]]]:
         """(content ids, sketches (n, width)), in batches."""

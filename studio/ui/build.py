@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio import adapters, samples, training
-from studio.ui import adapters_tab, chat_tab, data_tab, model_tab, present, train_tab
+from studio.ui import adapters_tab, chat_tab, data_learn, data_tab, model_tab, present, train_tab
 from studio.ui.loop_bar import LoopBar
 from studio.ui.session import QUIET, Desk, Session, guarded, open_session
 from studio.ui.words import t
@@ -38,6 +38,7 @@ def build(desk: Desk) -> gr.Blocks:
             model = model_tab.build(desk, session)
         _wire_bar(desk, session, loop, tabs, chat)
         _wire_tabs(desk, session, data, train, lessons, model)
+        _wire_left_out(desk, session, tabs, data, train)
         _wire_clock(desk, session, loop, tabs, chat, train, lessons)
 
         @guarded
@@ -117,6 +118,19 @@ def _wire_tabs(
     train.tab.select(lambda *a: train_tab.show(desk, *a), [session, *train.recipe], train.view, **QUIET)
     lessons.tab.select(lambda at: adapters_tab.show(desk, at), [session], lessons.view, **QUIET)
     model.tab.select(lambda at: model_tab.show(desk, at), [session], model.view, **QUIET)
+
+
+def _wire_left_out(
+    desk: Desk, session: gr.State, tabs: gr.Tabs, data: data_tab.DataTab, train: train_tab.TrainTab
+) -> None:
+    """From the plan to the rows it leaves out, under the same recipe."""
+
+    @guarded
+    def show(at: Session, *recipe: Any) -> tuple[Any, ...]:
+        value = data_learn.under(desk.studio, at, train_tab.recipe_from(*recipe))
+        return value, gr.Tabs(selected="data"), gr.Tabs(selected="learn")
+
+    train.left_out.click(show, [session, *train.recipe], [data.learn, tabs, data.parts], **QUIET)
 
 
 def _wire_clock(

@@ -22,9 +22,8 @@ class AddPart:
     format: gr.Radio
     importing: data_import.ImportPart
 
-    def changed(self, desk: Desk, session: gr.State, *opened: gr.Tab) -> list[Any]:
-        """Wire the part, which is shown when one of `opened` is too; returns the events after which there are other
-        rows than before."""
+    def changed(self, desk: Desk, session: gr.State) -> list[Any]:
+        """Wire the part; returns the events after which there are other rows than before."""
 
         @guarded
         def add_row(request: gr.Request, at: Session, question: str, answer: str) -> tuple[str, str]:
@@ -41,7 +40,7 @@ class AddPart:
         )
         return [
             self.add.click(add_row, [session, self.question, self.answer], [self.question, self.answer], **QUIET),
-            self.importing.wire(desk, session, self.tab, *opened),
+            self.importing.wire(desk, session, self.tab),
         ]
 
 

@@ -45,8 +45,8 @@ class ExportPart:
     push_panel: WorkPanel
     pushed: gr.HTML
 
-    def wire(self, desk: Desk, session: gr.State, shown: gr.State, *opened: gr.Tab) -> None:
-        """`shown` holds the filter of the table; the part is shown when one of `opened` is."""
+    def wire(self, desk: Desk, session: gr.State, shown: gr.State, stamp: gr.State) -> None:
+        """`shown` holds the filter of the table; `stamp` changes with the rows."""
         part = self
         choice = [session, self.format, self.scope, shown]
 
@@ -60,6 +60,10 @@ class ExportPart:
                 outgoing.count_html(facets, format_, is_all=wanted == RowFilter(), language=at.language),
                 gr.update(visible=format_ == "hf"),
             )
+
+        @guarded
+        def show(at: Session | None, *chosen: Any) -> tuple[Any, ...]:
+            return *count(at, *chosen), *part.panel.show(desk, at), *part.push_panel.show(desk, at)
 
         @guarded
         def go(
@@ -97,12 +101,11 @@ class ExportPart:
             )
             return part.push_panel.show(desk, at)
 
-        for change in (self.format.change, self.scope.change, shown.change):
+        for change in (self.format.change, self.scope.change, shown.change, stamp.change):
             change(count, choice, [self.count, self.licence], **QUIET)
-        for event in (session.change, *(tab.select for tab in opened)):
-            event(count, choice, [self.count, self.licence], **QUIET)
-            event(lambda at: part.panel.show(desk, at), [session], self.panel.view, **QUIET)
-            event(lambda at: part.push_panel.show(desk, at), [session], self.push_panel.view, **QUIET)
+        everything = [self.count, self.licence, *self.panel.view, *self.push_panel.view]
+        for event in (session.change, self.tab.select):
+            event(show, choice, everything, **QUIET)
         self.go.click(go, [*choice, self.plain, self.licence], [*self.panel.view, *self.push_panel.view], **QUIET)
         self.push_go.click(push, [session, self.dataset_id, self.private], self.push_panel.view, **QUIET)
         self.panel.wire(desk, session, QUIET)
@@ -168,8 +171,8 @@ def _pushed(desk: Desk, at: Session | None) -> tuple[Any, ...]:
     return said, gr.update(interactive=True)
 
 
-def build(desk: Desk, session: gr.State, shown: gr.State, data: gr.Tab) -> ExportPart:
-    """`data` is the tab that the part's own tab is in."""
+def build(desk: Desk, session: gr.State, shown: gr.State, stamp: gr.State) -> ExportPart:
+    """`shown` holds the filter of the table; `stamp` changes with the rows."""
     with gr.Tab(t("app.data.export"), id="export") as tab, gr.Row(elem_classes="st-columns"):
         with gr.Column(scale=3):
             gr.Markdown(t("app.export.title"), elem_classes="st-heading")
@@ -221,5 +224,5 @@ def build(desk: Desk, session: gr.State, shown: gr.State, data: gr.Tab) -> Expor
         tab, format_, scope, plain, licence, count, go, work, result, push, dataset_id, private, push_go, push_work,
         pushed,
     )  # fmt: skip
-    made.wire(desk, session, shown, tab, data)
+    made.wire(desk, session, shown, stamp)
     return made

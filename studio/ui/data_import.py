@@ -58,9 +58,8 @@ class ImportPart:
         """What a look at a file fills."""
         return [self.incoming, self.preview, self.about, self.shape, self.table, self.go, *self.columns.values()]
 
-    def wire(self, desk: Desk, session: gr.State, *opened: gr.Tab) -> Any:
-        """Wire the part, which is shown when one of `opened` is; returns the event after which there may be more rows
-        than before."""
+    def wire(self, desk: Desk, session: gr.State, tab: gr.Tab) -> Any:
+        """Wire the part, which is in `tab`; returns the event after which there may be more rows than before."""
         part = self
 
         @guarded
@@ -140,7 +139,7 @@ class ImportPart:
         gr.on([self.fetch.click, self.named.submit], fetch, [session, self.named], self.panel.view, **QUIET)
         self.go.click(go, [session, self.incoming, self.approved], self.panel.view, **QUIET)
         self.panel.wire(desk, session, QUIET)
-        for event in (session.change, *(tab.select for tab in opened)):
+        for event in (session.change, tab.select):
             event(lambda at: part.panel.show(desk, at), [session], self.panel.view, **QUIET)
         self.panel.mark.change(lambda at: _is_running(desk, at), [session], [self.go, self.fetch], **QUIET)
         return self.panel.mark.change(ended, [session, self.incoming], [*self.looked, self.file, self.report], **QUIET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 100
 """Rows of one page, at most."""
+MOST_HITS = 10_000
+"""Of a word that stands in more texts, the newest this many are shown; bulk actions and exports take all."""
 Gesture = Callable[[Studio, Session, Mapping[str, Any], str], Reply]
 
 
@@ -95,8 +97,9 @@ def page_value(studio: Studio, project_id: str, asked: Mapping[str, Any] | None 
     rows, sort = filter_from(view.get("filter") or {}), _sort(view)
     limit = max(1, min(int(view.get("limit") or 25), MOST_ROWS))
     counts = _counts(studio, project_id, rows)
+    most = MOST_HITS if counts["facets"]["capped"] else None
     offset = max(0, min(int(view.get("offset") or 0), max(0, counts["total"] - 1)))
-    found = dataset.page(studio, project_id, rows, sort, limit, offset)
+    found = dataset.page(studio, project_id, rows, sort, limit, offset, most)
     return {
         "project": project_id,
         "seq": int(asked.get("seq") or 0),
@@ -105,6 +108,12 @@ def page_value(studio: Studio, project_id: str, asked: Mapping[str, Any] | None 
         "rows": _values(studio, project_id, found),
         **counts,
     }
+
+
+def showing(studio: Studio, project_id: str, rows: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The table with a filter that another part chose, the filter, and the part of the tab that holds the table."""
+    value = page_value(studio, project_id, {"project": project_id, "view": {"filter": dict(rows)}})
+    return value, filter_from(rows), gr.Tabs(selected="rows")
 
 
 def open_value(studio: Studio, project_id: str, asked: Mapping[str, Any]) -> RowsValue:
@@ -167,12 +176,12 @@ def _values(
 
 def _counts(studio: Studio, project_id: str, rows: RowFilter) -> RowsValue:
     """How many rows fit, and for each menu how many would with another choice in it."""
-    facets = dataset.facets(studio, project_id, rows)
+    facets = dataset.facets(studio, project_id, rows, MOST_HITS)
     counted = facets_value(facets, dataset.count(studio, project_id, RowFilter(statuses=("approved",))))
     for name in ("statuses", "authors", "sources", "splits", "flags"):
         if getattr(rows, name):
             others: dict[str, Any] = {name: ()}
-            counted[name] = dataset.facets(studio, project_id, replace(rows, **others)).as_dict()[name]
+            counted[name] = dataset.facets(studio, project_id, replace(rows, **others), MOST_HITS).as_dict()[name]
     return {
         "total": facets.total,
         "facets": counted,
@@ -219,18 +228,11 @@ def dismiss(studio: Studio, at: Session, data: Mapping[str, Any], author: str) -
 
 def settle(studio: Studio, at: Session, data: Mapping[str, Any], author: str) -> Reply:
     """Of two rows that can't both be right, reject one or neither; the finding is settled on both either way."""
-    pair = (data["id"], data["other"])
-    if data["keep"] not in ("this", "that", "both"):
+    choices: Mapping[str, Literal["first", "second", "both"]] = {"this": "first", "that": "second", "both": "both"}
+    if data["keep"] not in choices:
         raise InvalidInput(f"There is no choice {data['keep']!r}.")
-    flags = dataset.flags(studio, at.project_id, pair)
-    kinds = {flag.kind for flag in flags.get(pair[0], []) if flag.key == data["key"]}
-    with studio.store.transaction():
-        if data["keep"] != "both":
-            loser = pair[1] if data["keep"] == "this" else pair[0]
-            dataset.set_status(studio, loser, "rejected", author)
-        for flag in (flag for id_ in pair for flag in flags.get(id_, [])):
-            if flag.kind in kinds and flag.other_id in pair:
-                dataset.dismiss_flag(studio, flag.key, author)
+    pair = (data["id"], data["other"])
+    dataset.settle(studio, at.project_id, pair, data["key"], choices[data["keep"]], author)
     return {"ok": True}
 
 

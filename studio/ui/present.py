@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -239,8 +240,11 @@ def held_out(score: Score | None, language: str) -> str:
 
 
 def plan_text(plan: Plan | None, language: str) -> str:
-    if plan is None or not plan.rows:
+    if plan is None or not (plan.rows or plan.left_out):
         return say(language, "app.train.nothing")
+    left_out = left_out_text(plan, language)
+    if not plan.rows:
+        return left_out
     per_pass = plan.steps // max(plan.passes, 1)
     text = say(
         language,
@@ -252,9 +256,18 @@ def plan_text(plan: Plan | None, language: str) -> str:
         steps=plan.steps,
         time=duration(plan.seconds, language),
     )
-    if plan.too_long:
-        text += "\n\n" + say(language, "app.train.too_long", n=len(plan.too_long))
-    return text
+    return f"{text}\n\n{left_out}" if left_out else text
+
+
+def left_out_text(plan: Plan, language: str) -> str:
+    """How many rows a run would leave out, by reason; empty if none."""
+    if not plan.left_out:
+        return ""
+    counts = Counter(row.reason for row in plan.left_out)
+    mark = "、" if language == "ja" else ", "
+    why = mark.join(say(language, f"app.train.why.{reason}", n=n) for reason, n in counts.most_common())
+    key = "app.train.left_out_one" if len(plan.left_out) == 1 else "app.train.left_out"
+    return say(language, key, n=len(plan.left_out), why=why)
 
 
 def progress_text(progress: Progress, language: str) -> str:
@@ -274,6 +287,9 @@ def progress_text(progress: Progress, language: str) -> str:
             lines.append(s("left", time=clock(progress.eta_s)))
     else:
         lines.append(s("took", time=clock(progress.run.seconds or progress.elapsed_s)))
+    if progress.run.snapshot_name:
+        name = progress.run.snapshot_name.replace("<", "&lt;")
+        lines.append(s("snapshot", name=name, sha256=progress.run.snapshot[:12]))
     if progress.run.error:
         lines.append(progress.run.error.replace("<", "&lt;"))
     return "  \n".join(lines)

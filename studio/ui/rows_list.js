@@ -195,10 +195,10 @@ function paintBulk() {
   part(bulkBar, [n, state.everything, state.total, bulkBar.tagging, Boolean(state.bulk), state.facets?.tags], () => {
     const act = (name, data) => button(word(`bulk.${name}`), { class: "st-button st-small", "data-focus": name, "aria-disabled": String(Boolean(state.bulk)), onclick: () => bulk(name, data) });
     const more = !state.everything && state.total > state.checked.size
-      ? button(word("check_all", { n: number_(state.total) }), { class: "st-link st-check-all", "data-focus": "all", onclick: () => { state.everything = true; paint(); } })
+      ? button(word("check_all", { n: total_() }), { class: "st-link st-check-all", "data-focus": "all", onclick: () => { state.everything = true; paint(); } })
       : null;
     return [
-      el("strong", { class: "st-bulk-count" }, state.bulk ? word("working") : word("checked", { n: number_(n) })),
+      el("strong", { class: "st-bulk-count" }, state.bulk ? word("working") : word("checked", { n: state.everything ? total_() : number_(n) })),
       more,
       act("approved"), act("rejected"), act("draft"), act("deleted"),
       bulkBar.tagging ? bulkTagField() : button(word("bulk.tag"), { class: "st-button st-small", "data-focus": "tag", onclick: () => tagMany(true) }),
@@ -257,7 +257,7 @@ function paintNothing() {
 
 function paintFoot() {
   const first = state.order.length ? state.view.offset + 1 : 0;
-  setText(count, word("count", { first: number_(first), last: number_(state.view.offset + state.order.length), total: number_(state.total) }));
+  setText(count, word(state.facets?.capped ? "count_capped" : "count", { first: number_(first), last: number_(state.view.offset + state.order.length), total: number_(state.total) }));
   pageBack.setAttribute("aria-label", word("page_back"));
   pageOn.setAttribute("aria-label", word("page_on"));
   pageBack.setAttribute("aria-disabled", String(state.view.offset === 0));

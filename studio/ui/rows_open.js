@@ -52,7 +52,7 @@ function paintHead(row) {
   part(openHead, [row?.id, row?.version, at, state.view.offset, state.total, Boolean(creator), isWaiting(row?.id)], () => {
     if (creator) return [el("strong", {}, word("add_title"))];
     if (!row) return [];
-    const place = at >= 0 ? word("place", { n: number_(state.view.offset + at + 1), total: number_(state.total) }) : "";
+    const place = at >= 0 ? word("place", { n: number_(state.view.offset + at + 1), total: total_() }) : "";
     return [
       el("div", { class: "st-open-facts" }, statusBadge(row), sideBadge(row), el("span", { class: "st-caption" }, [named("sources", row.source), row.author, ago(row.created_at)].filter(Boolean).join(" · "))),
       el(
@@ -109,21 +109,6 @@ function learnSwitch(row, index, isAnswer, learns) {
       ? change(row.id, "edit", { learn_answer: !learns }, (now) => now.learn_answer === !learns)
       : change(row.id, "edit", { learn: { [index]: !learns } }, (now) => now.turns[index]?.learn === !learns);
   return button(word(learns ? "learned" : "not_learned"), { class: "st-switch", role: "switch", "data-focus": `learn${index}`, "aria-checked": String(learns), "aria-label": word("learn_label"), title: word("learn_hint"), onclick: flip });
-}
-
-/** The text with the evidence of its flags marked. */
-function markedText(text, flags) {
-  // Spans count code points, as Python does; a JavaScript string counts UTF-16 units.
-  const letters = Array.from(text);
-  const nodes = [];
-  let at = 0;
-  for (const flag of flags.toSorted((a, b) => a.span[0] - b.span[0])) {
-    const [from, to] = flag.span;
-    if (from < at || to > letters.length) continue;
-    nodes.push(letters.slice(at, from).join(""), el("mark", { class: "st-evidence", title: flag.reason }, letters.slice(from, to).join("")));
-    at = to;
-  }
-  return [...nodes, letters.slice(at).join("")];
 }
 
 // Flags -------------------------------------------------------------------------------------------------------------

@@ -109,14 +109,14 @@ function uncheck() {
 function receive() {
   const value = props.value ?? {};
   if (!value.project) return;
-  if (value.project !== state.project) {
-    start(value.project);
-    if (JSON.stringify(state.view) !== JSON.stringify(NO_VIEW)) {
-      load();
-      return;
-    }
-  }
   const number = value.seq ?? 0;
+  const isNew = value.project !== state.project;
+  if (isNew) start(value.project);
+  // A page that nobody asked for is that of all rows: it says that there may be others now, in the view on screen too.
+  if ((isNew || (value.page && !number)) && JSON.stringify(state.view) !== JSON.stringify(NO_VIEW)) {
+    load();
+    return;
+  }
   if (asked.has(number)) {
     clearTimeout(asked.get(number).timer);
     asked.delete(number);
@@ -314,6 +314,11 @@ function say(text) {
 
 function number_(value) {
   return new Intl.NumberFormat(language()).format(value);
+}
+
+/** How many rows fit; of a very common word only the newest are counted. */
+function total_() {
+  return number_(state.total) + (state.facets?.capped ? "+" : "");
 }
 
 function ago(iso) {

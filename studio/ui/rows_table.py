@@ -68,6 +68,7 @@ class RowsTable(ScriptedHTML):
 
     scripts = (
         "diff.js",
+        "marked.js",
         "drafts.js",
         "rows_state.js",
         "rows_bar.js",

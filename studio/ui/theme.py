@@ -125,4 +125,4 @@ def theme() -> gr.themes.Base:
 
 def css_paths() -> list[Path]:
     """The stylesheets; pass them to `mount_gradio_app(css_paths=...)`."""
-    return [assets.FOLDER / name for name in ("studio.css", "rows.css", "inout.css")]
+    return [assets.FOLDER / name for name in ("studio.css", "rows.css", "inout.css", "boards.css", "sets.css")]

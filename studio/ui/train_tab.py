@@ -17,13 +17,15 @@ from studio.ui.session import QUIET, Desk, Session, guarded
 from studio.ui.words import say, t
 
 SHOWN_RUNS = 50
-COLUMNS = ("status", "method", "rows", "learned", "time", "when", "note")
+COLUMNS = ("status", "method", "rows", "snapshot", "learned", "time", "when", "note")
 
 
 @dataclass(frozen=True)
 class TrainTab:
     tab: gr.Tab
     plan: gr.Markdown
+    left_out: gr.Button
+    """Leads to the rows that would be left out; there only if there are any."""
     status: gr.Markdown
     plot: gr.LinePlot
     runs: gr.Dataframe
@@ -34,24 +36,25 @@ class TrainTab:
     @property
     def view(self) -> list[Any]:
         """What `show` fills."""
-        return [self.plan, self.status, self.plot, self.runs, self.log]
+        return [self.plan, self.left_out, self.status, self.plot, self.runs, self.log]
 
 
 def show(desk: Desk, at: Session, *recipe: Any) -> tuple[Any, ...]:
     """The state of training, in the order of `TrainTab.view`. Reads only."""
     runs = desk.studio.store.runs.find(at.project_id, limit=SHOWN_RUNS)
     try:
-        plan = present.plan_text(training.plan(desk.studio, at.project_id, recipe_from(*recipe)), at.language)
+        planned = training.plan(desk.studio, at.project_id, recipe_from(*recipe))
+        plan, left_out = present.plan_text(planned, at.language), gr.update(visible=bool(planned.left_out))
     except StudioError as error:
-        plan = str(error)
+        plan, left_out = str(error), gr.update(visible=False)
     headers = ["#", *(say(at.language, f"app.train.column.{name}") for name in COLUMNS)]
     if not runs:
-        return plan, say(at.language, "app.train.none"), _plot(()), {"headers": headers, "data": []}, ""
+        return plan, left_out, say(at.language, "app.train.none"), _plot(()), {"headers": headers, "data": []}, ""
     progress = training.progress(desk.studio, runs[0])
     log = JobDir(desk.studio.workspace.runs / runs[0].id).log_tail()
     rows = [_row(run, at.language) for run in runs]
     table = {"headers": headers, "data": rows}
-    return plan, present.progress_text(progress, at.language), _plot(progress.losses), table, log
+    return plan, left_out, present.progress_text(progress, at.language), _plot(progress.losses), table, log
 
 
 def _plot(losses: tuple[tuple[int, float], ...]) -> pd.DataFrame:
@@ -65,6 +68,7 @@ def _row(run: Run, language: str) -> list[Any]:
         say(language, f"app.train.phase.{run.status}"),
         str(run.recipe.get("method", "")),
         run.rows,
+        run.snapshot_name,
         learned,
         present.clock(run.seconds) if run.seconds else "",
         run.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
@@ -73,7 +77,14 @@ def _row(run: Run, language: str) -> list[Any]:
 
 
 def recipe_from(
-    method: str, rank: float, learning_rate: float, batch_size: float, passes: float | None, seed: float | None
+    method: str,
+    rank: float,
+    learning_rate: float,
+    batch_size: float,
+    passes: float | None,
+    seed: float | None,
+    max_length: float | None,
+    excess: str,
 ) -> Recipe:
     return Recipe(
         method=method,  # type: ignore[arg-type]
@@ -83,6 +94,8 @@ def recipe_from(
         batch_size=int(batch_size),
         max_passes=int(passes) if passes else None,
         seed=int(seed or 0),
+        max_length=int(max_length or Recipe().max_length),
+        excess_length_strategy=excess,  # type: ignore[arg-type]
     )
 
 
@@ -93,6 +106,9 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
             with gr.Column():
                 gr.Markdown(t("app.train.next"), elem_classes="st-heading")
                 plan = gr.Markdown("", elem_id="plan")
+                left_out = gr.Button(
+                    t("app.train.see_left_out"), size="sm", variant="secondary", visible=False, elem_id="see-left-out"
+                )
                 method = gr.Radio(
                     [(t("app.train.qlora"), "qlora"), (t("app.train.lora"), "lora")],
                     value=default.method,
@@ -107,6 +123,20 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
                     rate = gr.Number(default.learning_rate, label=t("app.train.rate"), info=t("app.train.rate_info"))
                     batch = gr.Slider(1, 32, default.batch_size, step=1, label=t("app.train.batch"))
                     passes = gr.Number(None, label=t("app.train.passes"), info=t("app.train.passes_info"), precision=0)
+                    length = gr.Number(
+                        default.max_length,
+                        label=t("app.train.max_length"),
+                        info=t("app.train.max_length_info"),
+                        precision=0,
+                        elem_id="max-length",
+                    )
+                    excess = gr.Radio(
+                        [(t("app.train.excess.drop"), "drop"), (t("app.train.excess.truncate"), "truncate")],
+                        value=default.excess_length_strategy,
+                        label=t("app.train.excess"),
+                        info=t("app.train.excess_info"),
+                        elem_id="excess",
+                    )
                     seed = gr.Number(0, label=t("app.chat.seed"), precision=0)
                 start = gr.Button(t("app.train.start"), variant="primary", elem_id="train-start")
             with gr.Column():
@@ -129,7 +159,7 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
         gr.Markdown(t("app.train.runs"), elem_classes="st-heading")
         runs = gr.Dataframe(
             headers=["#", *COLUMNS],
-            column_widths=["5%", "12%", "10%", "10%", "11%", "9%", "17%", "26%"],
+            column_widths=["5%", "11%", "9%", "9%", "12%", "10%", "8%", "15%", "21%"],
             type="array",
             interactive=False,
             wrap=True,
@@ -140,7 +170,8 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
         )
         with gr.Accordion(t("app.train.log"), open=False):
             log = gr.Textbox(label=t("app.train.log"), show_label=False, lines=8, max_lines=20, interactive=False)
-    made = TrainTab(tab, plan, status, plot, runs, log, (method, rank, rate, batch, passes, seed))
+    recipe = (method, rank, rate, batch, passes, seed, length, excess)
+    made = TrainTab(tab, plan, left_out, status, plot, runs, log, recipe)
     inputs = [session, *made.recipe]
 
     @guarded
@@ -161,7 +192,7 @@ def build(desk: Desk, session: gr.State) -> TrainTab:
     start.click(begin, inputs, made.view, **QUIET)
     cancel.click(stop, inputs, made.view, **QUIET)
     retry.click(again, inputs, made.view, **QUIET)
-    for field in (method, batch, passes):
+    for field in (method, batch, passes, length, excess):
         field.change(lambda *a: show(desk, *a), inputs, made.view, **QUIET)
     return made
 

@@ -7,7 +7,7 @@ from functools import cache
 import gradio as gr
 from gradio.i18n import I18nData
 
-from studio.ui import words_data, words_inout, words_rows
+from studio.ui import words_data, words_inout, words_quality, words_rows, words_sets
 
 EN: dict[str, str] = {
     **words_rows.EN,
@@ -231,7 +231,6 @@ EN: dict[str, str] = {
     "app.train.none": "No run yet.",
     "app.train.nothing": "No approved examples yet. Correct or accept some answers first.",
     "app.train.sums": "**{rows} examples**, {tokens} tokens together. {per_pass} steps a pass, at most {passes} passes: {steps} steps, about {time}. It stops as soon as every example comes out right.",
-    "app.train.too_long": "{n} examples are too long and will be left out.",
     "app.train.run": "Run {n}",
     "app.train.step": "step {step} of {total}",
     "app.train.learned": "{learned} of {of} learned",
@@ -513,7 +512,6 @@ JA: dict[str, str] = {
     "app.train.none": "まだ学習していません。",
     "app.train.nothing": "承認済みの例がまだありません。まず回答を直すか承認してください。",
     "app.train.sums": "**例{rows}件**、合計{tokens}トークン。1周{per_pass}ステップ、最大{passes}周で{steps}ステップ、約{time}。すべての例が正しく出た時点で終わります。",
-    "app.train.too_long": "{n}件は長すぎるため使われません。",
     "app.train.run": "学習 {n}",
     "app.train.step": "{total}ステップ中{step}",
     "app.train.learned": "{of}件中{learned}件を覚えました",
@@ -573,8 +571,8 @@ JA: dict[str, str] = {
     "app.rule.json_schema": "回答のJSONがスキーマに合いません: {reason}。",
 }
 
-EN |= words_data.EN | words_inout.EN
-JA |= words_data.JA | words_inout.JA
+EN |= words_data.EN | words_inout.EN | words_quality.EN | words_sets.EN
+JA |= words_data.JA | words_inout.JA | words_quality.JA | words_sets.JA
 WORDS: dict[str, dict[str, str]] = {"en": EN, "ja": JA}
 
 

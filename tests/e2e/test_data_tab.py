@@ -98,6 +98,7 @@ def test_twenty_rows_are_triaged_by_keyboard_alone(app: App, visit: Callable[...
     page.keyboard.press("z")
     last = decisions[-1][0]
     expect(grid.locator(f'tr[data-id="{last}"] .st-status')).to_contain_text("draft")
+    expect(grid.locator(f'tr[data-id="{last}"]')).to_have_attribute("aria-selected", "true")
     page.keyboard.press("x")
     expect(grid.locator(f'tr[data-id="{last}"] .st-status')).to_contain_text("rejected")
     decisions[-1] = (last, "rejected", "")

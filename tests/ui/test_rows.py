@@ -166,6 +166,16 @@ def test_letters_are_letters_while_typing_and_composing(shown: Shown) -> None:
     assert all(shown.stored(i).version == 1 for i in shown.ids)
 
 
+def test_of_a_very_common_word_the_newest_rows_are_shown(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.ui.data_rows.MOST_HITS", 5)
+    page = shown.page
+    page.locator(".st-rows-search").fill("the")
+    expect(page.get_by_text("1–5 of more than 5", exact=True)).to_be_visible()
+    expect(page.locator("tr[data-id]")).to_have_count(5)
+    page.locator(".st-rows-search").fill("")
+    expect(page.get_by_text("of more than")).to_have_count(0)
+
+
 def test_search_finds_english_and_japanese(shown: Shown) -> None:
     search = shown.page.locator(".st-rows-search")
     for text, found in (("reading room", "Can I eat in the reading room?"), ("再発行", "カードをなくしました")):

@@ -7,6 +7,9 @@ import re
 import pytest
 
 from studio.ui import assets, words
+from studio.ui.data_learn import LearnBoard
+from studio.ui.data_quality import QualityBoard
+from studio.ui.data_rules import RulesBoard
 from studio.ui.rows_table import RowsTable
 
 
@@ -29,6 +32,9 @@ def test_every_word_a_script_names_exists() -> None:
         "app.diff.": ("diff_view.js", "diff.js"),
         "app.shell.": ("shell.js",),
         "app.rows.": RowsTable.scripts,
+        "app.quality.": QualityBoard.scripts,
+        "app.learn.": LearnBoard.scripts,
+        "app.rules.": RulesBoard.scripts,
     }
     for prefix, names in scripts.items():
         known = words.for_component(prefix)["en"]
