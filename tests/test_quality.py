@@ -1,16 +1,250 @@
-"""Scans, settling what they find, the overview of a project, and what a rule would break."""
+"""Scans, what every save is looked at for, rules, settling what was found, and the overview of a project."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from studio import dataset, quality
+from studio import dataset, projects, quality
 from studio.context import Studio
+from studio.detectors.scan import scan
 from studio.errors import Cancelled, InvalidInput
-from studio.records import Example, Project
-from studio.rows import Rule
+from studio.records import Example, Project, Turn, new_id
+from studio.rows import FLAG_KINDS, Flag, RowFilter, Rule
+from tests.conftest import until
+
+MAIL = "Write to maria.lopez@clinica-sol.es, please."
+
+
+def kinds(studio: Studio, project: Project, *example_ids: str) -> list[list[str]]:
+    """The kinds of each row's open flags."""
+    found = dataset.flags(studio, project.id, example_ids)
+    return [[flag.kind for flag in found.get(id_, [])] for id_ in example_ids]
+
+
+def settled(studio: Studio) -> None:
+    """Wait until what was put off is done."""
+    done = threading.Event()
+    studio.later(done.set)
+    assert done.wait(30)
+
+
+@contextmanager
+def busy(studio: Studio) -> Iterator[None]:
+    """Nothing that was put off is done within the block."""
+    go = threading.Event()
+    studio.later(lambda: go.wait(30))
+    yield
+    go.set()
+    settled(studio)
+
+
+def rows(project: Project, texts: list[tuple[str, str]]) -> list[Example]:
+    return [Example(new_id("e"), project.id, 1, "draft", (Turn("user", q),), a) for q, a in texts]
+
+
+# The scan
+
+
+def test_a_scan_puts_flags_on_drafts_and_approved_rows(studio: Studio, project: Project) -> None:
+    made = rows(
+        project,
+        [
+            ("Where can I park my car?", "Behind the house."),
+            ("WHERE can I  park my car?", "Behind the house."),
+            ("Whom can I write to about a bill?", MAIL),
+            ("Is the library open on Sunday?", "No, it is closed."),
+            ("Is the library open on Sundays?", "Yes, from nine to five."),
+            ("Whom shall I ask about a late fee?", MAIL),
+        ],
+    )
+    dataset.add_rows(studio, project.id, made, "imported")
+    ids = [example.id for example in made]
+    dataset.set_status(studio, ids[2], "approved")
+    dataset.set_status(studio, ids[5], "rejected")
+    settled(studio)
+    seen: list[tuple[float, str]] = []
+    found = quality.scan_project(studio, project.id, lambda *step: seen.append(step))
+    assert found.rows == 5
+    assert found.by_kind == studio.store.flags.counts(project.id)
+    assert {"duplicate", "contradiction", "pii"} <= set(found.by_kind) <= set(FLAG_KINDS)
+    [duplicate] = [f for f in dataset.flags(studio, project.id, ids[1:2])[ids[1]] if f.kind == "duplicate"]
+    assert duplicate.other_id == ids[0]
+    [mail] = [f for f in dataset.flags(studio, project.id, ids[2:3])[ids[2]] if f.kind == "pii"]
+    assert mail.span is not None
+    assert MAIL[slice(*mail.span)] == "maria.lopez@clinica-sol.es"
+    assert "contradiction" in kinds(studio, project, ids[3])[0] + kinds(studio, project, ids[4])[0]
+    assert [share for share, _ in seen] == sorted(share for share, _ in seen)
+    assert seen[-1] == (1.0, "done")
+    assert studio.store.examples.count(project.id) == 6, "nothing is dropped"
+
+
+def test_flags_follow_the_text(studio: Studio, project: Project) -> None:
+    made = dataset.add(studio, project.id, "Whom can I write to?", MAIL)
+    quality.scan_project(studio, project.id)
+    assert kinds(studio, project, made.id) == [["pii"]]
+    dataset.set_status(studio, made.id, "draft")
+    assert kinds(studio, project, made.id) == [["pii"]], "another status is not another text"
+    dataset.edit(studio, made.id, answer="Write to the desk, please.")
+    assert kinds(studio, project, made.id) == [[]]
+    settled(studio)
+    assert kinds(studio, project, made.id) == [[]]
+
+
+def test_a_second_scan_takes_the_place_of_the_first_and_what_is_fine_stays_fine(
+    studio: Studio, project: Project
+) -> None:
+    one = dataset.add(studio, project.id, "Whom can I write to?", MAIL)
+    other = dataset.add(studio, project.id, "Who answers letters about fees?", MAIL.replace("Write", "Send them"))
+    quality.scan_project(studio, project.id)
+    [flag] = dataset.flags(studio, project.id, [one.id])[one.id]
+    dataset.dismiss_flag(studio, flag.key, "ann")
+    assert kinds(studio, project, one.id, other.id) == [[], ["pii"]]
+    assert quality.scan_project(studio, project.id).by_kind["pii"] == 1
+    assert quality.scan_project(studio, project.id).flags == 2, "two are found, one of them is fine"
+    assert kinds(studio, project, one.id, other.id) == [[], ["pii"]]
+
+
+def test_a_leak_is_no_business_of_the_scan(studio: Studio, project: Project) -> None:
+    made = dataset.add(studio, project.id, "When do you open?", "At nine.")
+    leak = Flag(made.id, "leak", "Nearly the same as a row for test.")
+    studio.store.flags.replace(project.id, [leak], kinds=("leak",), example_ids=[made.id])
+    quality.scan_project(studio, project.id)
+    assert kinds(studio, project, made.id) == [["leak"]]
+
+
+def test_a_scan_that_is_stopped_leaves_the_flags_as_they_were(studio: Studio, project: Project) -> None:
+    first = dataset.add(studio, project.id, "Whom can I write to?", MAIL)
+    quality.scan_project(studio, project.id)
+    more = [(f"What is number {n} of {n * 7919:b}?", MAIL) for n in range(300)]
+    later = rows(project, more)
+    dataset.add_rows(studio, project.id, later, "imported")
+    ids = [first.id, *(e.id for e in later)]
+    before = kinds(studio, project, *ids)
+    stop = threading.Event()
+    with pytest.raises(Cancelled):
+        quality.scan_project(studio, project.id, lambda share, what: stop.set() if share > 0.3 else None, stop)
+    assert stop.is_set()
+    assert kinds(studio, project, *ids) == before
+    assert quality.scan_project(studio, project.id).by_kind["pii"] == 301
+
+
+def test_too_many_rows_are_refused(studio: Studio, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "SCANNED", 1)
+    dataset.add(studio, project.id, "When?", "At nine.")
+    assert quality.scan_project(studio, project.id).rows == 1
+    dataset.add(studio, project.id, "Where?", "Here.")
+    with pytest.raises(InvalidInput, match="no more than 1 rows; there are 2"):
+        quality.scan_project(studio, project.id)
+
+
+def test_a_row_is_too_long_by_the_models_own_count(tiny_studio: Studio) -> None:
+    project = projects.create(tiny_studio, "Long")
+    short = dataset.add(tiny_studio, project.id, "When do you open?", "At nine.")
+    long = dataset.add(tiny_studio, project.id, "What is in the house?", "Rooms and desks, " * 60 + "and a door.")
+    quality.scan_project(tiny_studio, project.id)
+    found = kinds(tiny_studio, project, short.id, long.id)
+    assert ("too-long" in found[0], "too-long" in found[1]) == (False, True)
+
+
+# On every save
+
+
+def test_a_save_is_looked_at_a_moment_later(studio: Studio, project: Project) -> None:
+    with busy(studio):
+        made = dataset.add(studio, project.id, "Whom can I write to?", MAIL)
+        assert kinds(studio, project, made.id) == [[]], "a save doesn't wait for it"
+    assert kinds(studio, project, made.id) == [["pii"]]
+    dataset.edit(studio, made.id, answer="The answer is <|im_end|> here.")
+    settled(studio)
+    assert kinds(studio, project, made.id) == [["control-token"]]
+
+
+def test_a_save_looks_at_its_rows_alone_and_leaves_what_only_a_scan_finds(studio: Studio, project: Project) -> None:
+    one = dataset.add(studio, project.id, "Where can I park my car?", "Behind the house.")
+    other = dataset.add(studio, project.id, "Where can I park my car?", "Behind the house.")
+    quality.scan_project(studio, project.id)
+    before = kinds(studio, project, one.id, other.id)
+    assert "duplicate" in before[0] + before[1]
+    dataset.edit(studio, one.id, note="asked often")
+    dataset.add(studio, project.id, "Whom can I write to?", MAIL)
+    settled(studio)
+    assert kinds(studio, project, one.id, other.id) == before
+
+
+def test_many_rows_at_once_wait_for_a_scan(studio: Studio, project: Project) -> None:
+    made = rows(project, [(f"Whom can I ask for {n * 7919:b}?", MAIL) for n in range(quality.AT_ONCE + 1)])
+    dataset.add_rows(studio, project.id, made, "imported")
+    settled(studio)
+    assert studio.store.flags.counts(project.id) == {}
+    dataset.add_rows(studio, project.id, rows(project, [("Who?", MAIL)] * 2), "imported")
+    settled(studio)
+    assert studio.store.flags.counts(project.id) == {"pii": 2}
+
+
+# Rules
+
+
+def test_a_rule_looks_at_every_row_when_it_comes_and_when_it_goes(studio: Studio, project: Project) -> None:
+    one = dataset.add(studio, project.id, "When?", "At nine.")
+    other = dataset.add(studio, project.id, "When do you close?", "At 5.")
+    rule = quality.add_rule(studio, project.id, "must_not_contain", " nine ", " Write it as a number. ")
+    assert (rule.value, rule.message, rule.blocks) == ("nine", "Write it as a number.", False)
+    assert projects.get(studio, project.id).rules == (rule,)
+    until(lambda: kinds(studio, project, one.id, other.id) == [["rule"], []])
+    [flag] = dataset.flags(studio, project.id, [one.id])[one.id]
+    assert "Write it as a number." in flag.reason
+    assert quality.recheck_rules(studio, project.id) == 1
+    dataset.edit(studio, one.id, answer="At 9.")
+    settled(studio)
+    assert kinds(studio, project, one.id) == [[]]
+    dataset.edit(studio, other.id, answer="At nine, too.")
+    settled(studio)
+    assert kinds(studio, project, other.id) == [["rule"]]
+    quality.remove_rule(studio, project.id, rule.id)
+    until(lambda: kinds(studio, project, other.id) == [[]])
+    with pytest.raises(InvalidInput, match="no such rule"):
+        quality.remove_rule(studio, project.id, rule.id)
+    with pytest.raises(InvalidInput):
+        quality.add_rule(studio, project.id, "max_words", "many")
+    assert projects.get(studio, project.id).rules == ()
+
+
+def test_a_blocking_rule_keeps_rows_from_being_approved(studio: Studio, project: Project) -> None:
+    before = dataset.add(studio, project.id, "When?", "At nine.")
+    quality.add_rule(studio, project.id, "max_words", "2", "At most two words.", blocks=True)
+    assert quality.blocked(projects.get(studio, project.id), "At nine.") == ""
+    assert quality.blocked(projects.get(studio, project.id), "At nine sharp.") == "At most two words."
+    with pytest.raises(InvalidInput, match="At most two words"):
+        dataset.add(studio, project.id, "Where?", "Behind the house.")
+    with pytest.raises(InvalidInput, match="At most two words"):
+        dataset.edit(studio, before.id, answer="At nine sharp.")
+    long, short = rows(project, [("Where?", "Behind the house."), ("Who?", "Me.")])
+    dataset.add_rows(studio, project.id, [long, short], "imported")
+    with pytest.raises(InvalidInput, match="At most two words"):
+        dataset.set_status(studio, long.id, "approved")
+    action = dataset.set_statuses(studio, project.id, RowFilter(statuses=("draft",)), "approved")
+    assert (action.rows, action.detail) == (1, "1 break a rule and stay as they are")
+    assert [dataset.get(studio, e.id).status for e in (long, short)] == ["draft", "approved"]
+    with pytest.raises(InvalidInput, match="every one"):
+        dataset.set_statuses(studio, project.id, RowFilter(ids=(long.id,)), "approved")
+    dataset.set_status(studio, long.id, "rejected")  # only approval is blocked
+    scanned = quality.scan_project(studio, project.id)
+    assert (scanned.rows, scanned.by_kind.get("rule", 0)) == (2, 0)
+
+
+def test_a_rule_that_blocks_nothing_is_only_a_flag(studio: Studio, project: Project) -> None:
+    quality.add_rule(studio, project.id, "must_contain", "please")
+    made = dataset.add(studio, project.id, "When?", "At nine.")
+    settled(studio)
+    assert (made.status, kinds(studio, project, made.id)) == ("approved", [["rule"]])
+    assert "rule" not in {flag.kind for flag in scan([made], language="en")}, "rules are the project's, not the scan's"
+
+
+# Settling, and the overview
 
 
 @pytest.fixture

@@ -11,14 +11,16 @@ from studio.formats.atomic import file_sha256, remove, replaced
 from studio.formats.card import Card, Figures, Part, card_text
 from studio.formats.marks import COLUMN
 from studio.formats.parquet import Kind, Table, is_wide
-from studio.formats.render import FormatName, Row, Unfit, rows_of
-from studio.formats.written import Tally, Written, fitting, written_of
+from studio.formats.render import FormatName, Row, Unfit
+from studio.formats.written import Tally, Written, fit, fitting, written_of
 from studio.records import Example
 
-_CONFIGS: Mapping[str, tuple[FormatName, Mapping[str, Kind]]] = {
-    "sft": ("hf", {"messages": "turns", COLUMN: "text"}),
-    "dpo": ("trl-dpo", {"prompt": "turns", "chosen": "turns", "rejected": "turns", COLUMN: "text"}),
-    "kto": ("trl-kto", {"prompt": "turns", "completion": "turns", "label": "truth", COLUMN: "text"}),
+CONFIGS: Mapping[str, FormatName] = {"sft": "hf", "dpo": "trl-dpo", "kto": "trl-kto"}
+"""Each config, and in which format its rows are. What has no place in `sft` is in no other either."""
+_KINDS: Mapping[str, Mapping[str, Kind]] = {
+    "sft": {"messages": "turns", COLUMN: "text"},
+    "dpo": {"prompt": "turns", "chosen": "turns", "rejected": "turns", COLUMN: "text"},
+    "kto": {"prompt": "turns", "completion": "turns", "label": "truth", COLUMN: "text"},
 }
 
 
@@ -59,15 +61,15 @@ def write_folder(examples: Iterable[Example], out: Path, plain: bool, card: Card
     with replaced(out) as folder:
         remove(folder)
         folder.mkdir()
-        kinds = {name: {k: v for k, v in columns.items() if not (plain and k == COLUMN)} for name, (_, columns)
-                 in _CONFIGS.items()}  # fmt: skip
-        configs = {name: _Config(folder, name, kinds[name]) for name in _CONFIGS}
+        kinds = {name: {k: v for k, v in columns.items() if not (plain and k == COLUMN)} for name, columns
+                 in _KINDS.items()}  # fmt: skip
+        configs = {name: _Config(folder, name, kinds[name]) for name in CONFIGS}
         for example, rows in fitting("hf", examples, plain, tally):
             figures.add(example)
             for row in rows:
                 configs["sft"].add(example.split, row)
             for name in ("dpo", "kto"):
-                for row in _rows_if_fit(_CONFIGS[name][0], example, plain):
+                for row in _rows_if_fit(CONFIGS[name], example, plain):
                     configs[name].add(example.split, row)
         parts = [part for config in configs.values() for part in config.close()]
         wide = {name for name, config in configs.items() if config.is_wide}
@@ -81,6 +83,6 @@ def write_folder(examples: Iterable[Example], out: Path, plain: bool, card: Card
 
 def _rows_if_fit(format_: FormatName, example: Example, plain: bool) -> list[Row]:
     try:
-        return rows_of(format_, example, plain=plain)
+        return fit(format_, example, plain=plain)
     except Unfit:
         return []

@@ -49,11 +49,15 @@ def rows_of(format_: FormatName, example: Example, *, plain: bool = False) -> li
     return _RENDERERS[format_](example, plain)
 
 
-def unlearned(format_: FormatName, example: Example) -> bool:
-    """Whether a format that can't say so holds turns that are not to be learned."""
-    if format_ not in ("alpaca", "sharegpt", "trl-messages", "hf"):
-        return False
-    return any(t.role == "assistant" and not t.learn for t in example.turns)
+def losses(format_: FormatName, example: Example) -> list[str]:
+    """What a format can't say of an example that it holds all the same."""
+    found = []
+    context_only = any(t.role == "assistant" and not t.learn for t in example.turns)
+    if context_only and format_ in ("alpaca", "sharegpt", "trl-messages", "hf"):
+        found.append("turns that are not to be learned can't be told apart in this format")
+    if format_ == "sharegpt" and any(t.content.strip() and t.extra.get("tool_calls") for t in example.turns):
+        found.append("text beside a tool call has no place in this format")
+    return found
 
 
 # Rows

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from studio.errors import RequestError
 from studio.formats.draft import Draft
+from studio.formats.folder import CONFIGS
 from studio.formats.reading import read
-from studio.formats.render import Unfit
+from studio.formats.render import FormatName, Unfit
 from studio.formats.shapes import draft_of
 from studio.formats.turns import dumps
 from studio.formats.written import Written, fit
@@ -37,8 +39,8 @@ def verify(written: Written, examples: Iterable[Example]) -> Verification:
     every other field. A plain export is compared in what it can hold."""
     count, differences = 0, []
     try:
-        for difference in _compared(written, examples):
-            count += 1
+        for is_main, difference in _compared(written, examples):
+            count += is_main
             if difference:
                 differences.append(difference)
             if len(differences) >= SHOWN_DIFFERENCES:
@@ -52,36 +54,58 @@ class _OutOfStepError(Exception):
     """Rows are missing or come in another order, so that comparing on makes no sense."""
 
 
-def _compared(written: Written, examples: Iterable[Example]) -> Iterator[str]:
-    """For every row that must come back: how it differs, or nothing."""
-    readers: dict[str, Iterator[tuple[int, Draft | str]]] = {}
+def _compared(written: Written, examples: Iterable[Example]) -> Iterator[tuple[bool, str]]:
+    """For every row that must come back: whether it is of the file itself or, in a folder, of the config `sft`; and how
+    it differs, or nothing."""
+    readers: dict[Path, Iterator[tuple[int, Draft | str]]] = {}
     for example in examples:
-        name = f"{example.split}-00000-of-00001.parquet" if written.format == "hf" else ""
-        for expected in _expected(written, example):
-            if name not in readers:
-                readers[name] = read(written.path / "data" / "sft" / name if name else written.path)
-            number, actual = next(readers[name], (0, None))
-            if actual is None:
-                raise _OutOfStepError(f"{example.id}: it is missing")
-            if isinstance(actual, str):
-                yield f"{example.id}: row {number} can't be read again: {actual}"
-            elif actual.id != expected.id:
-                raise _OutOfStepError(f"{example.id}: row {number} holds {actual.id or 'a row without an id'} instead")
-            else:
-                names = _different(expected, actual)
-                yield f"{example.id}: after reading it again there is another {', '.join(names)}" if names else ""
+        if not _expected(written.format, written.plain, example):
+            continue
+        for format_, path in _places(written, example):
+            is_main = format_ == written.format
+            at = "" if is_main else f"in {path.relative_to(written.path).as_posix()}, "
+            for expected in _expected(format_, written.plain, example):
+                if path not in readers:
+                    readers[path] = read(path)
+                number, actual = next(readers[path], (0, None))
+                if actual is None:
+                    raise _OutOfStepError(f"{example.id}: {at}it is missing")
+                if isinstance(actual, str):
+                    yield is_main, f"{example.id}: {at}row {number} can't be read again: {actual}"
+                elif actual.id != expected.id:
+                    holds = actual.id or "a row without an id"
+                    raise _OutOfStepError(f"{example.id}: {at}row {number} holds {holds} instead")
+                elif names := _different(expected, actual):
+                    yield is_main, f"{example.id}: {at}after reading it again there is another {', '.join(names)}"
+                else:
+                    yield is_main, ""
+    _nothing_left(written, readers)
+
+
+def _places(written: Written, example: Example) -> list[tuple[FormatName, Path]]:
+    """Where the rows of an example are, and in which format: the file, or of a folder a file of each config."""
+    if written.format != "hf":
+        return [(written.format, written.path)]
+    name = f"{example.split}-00000-of-00001.parquet"
+    return [(format_, written.path / "data" / config / name) for config, format_ in CONFIGS.items()]
+
+
+def _nothing_left(written: Written, readers: Mapping[Path, Iterator[tuple[int, Draft | str]]]) -> None:
     for reader in readers.values():
         if (left := next(reader, None)) is not None:
             raise _OutOfStepError(f"row {left[0]}: there is no such example")
+    for path in sorted(written.path.glob("data/*/*.parquet")) if written.format == "hf" else ():
+        if path not in readers:
+            raise _OutOfStepError(f"{path.relative_to(written.path).as_posix()}: there are no such examples")
 
 
-def _expected(written: Written, example: Example) -> list[Draft]:
+def _expected(format_: FormatName, plain: bool, example: Example) -> list[Draft]:
     """What must come back of an example: every field, or of a plain export what its rows say."""
     try:
-        rows = fit(written.format, example, plain=written.plain)
+        rows = fit(format_, example, plain=plain)
     except Unfit:
         return []
-    return [draft_of(row) for row in rows] if written.plain else [Draft.of(example)]
+    return [draft_of(row) for row in rows] if plain else [Draft.of(example)]
 
 
 def _different(expected: Draft, actual: Draft) -> list[str]:

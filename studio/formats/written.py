@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.formats.render import FormatName, Row, Unfit, rows_of, unlearned
+from studio.formats.render import FormatName, Row, Unfit, losses, rows_of
 from studio.formats.sinks import encode
 from studio.records import Example
 
 _HALF = "it holds half a character (an unpaired surrogate)"
-UNLEARNED = "turns that are not to be learned can't be told apart in this format"
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ def fitting(
         except Unfit as error:
             tally.skipped[str(error)] += 1
             continue
-        if unlearned(format_, example):
-            tally.notes[UNLEARNED] += 1
+        tally.notes.update(losses(format_, example))
         tally.rows += len(rows)
         tally.examples += 1
         yield example, rows

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from studio.errors import DiskFull, StoreBroken, WorkspaceInUse
+from studio.errors import DiskFull, InvalidInput, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
 MEMORY_LIMIT = "192MB"
@@ -315,6 +315,10 @@ def _errors() -> Iterator[None]:
         if "No space left" in text or "disk full" in text.lower():
             raise DiskFull(
                 "There is no space left to save.", "Free some disk space and try again; nothing was changed."
+            ) from error
+        if "surrogate" in text and isinstance(error, duckdb.InvalidInputException):
+            raise InvalidInput(
+                "The text holds half a character (an unpaired surrogate).", "Delete it and write it again."
             ) from error
         raise
     except RuntimeError as error:

@@ -30,6 +30,7 @@ _REASONS = {
     "it is kept out of every side of the split": "aside",
     "it holds half a character (an unpaired surrogate)": "half",
     "turns that are not to be learned can't be told apart in this format": "unlearned_turns",
+    "text beside a tool call has no place in this format": "beside_calls",
 }
 """What the formats say of rows that they can't hold → our word for it."""
 

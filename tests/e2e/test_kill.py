@@ -5,6 +5,7 @@ Each killed process comes from a fork server that has imported the studio alread
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -19,8 +20,10 @@ import pytest
 
 from studio import adapters, conversation, corrections, dataset, exports, formats, imports, jobs, projects, training
 from studio.context import Studio, open_studio
+from studio.errors import InvalidInput
 from studio.jobdir import JobDir
-from studio.records import Run
+from studio.records import Run, Status, new_id
+from studio.rows import RowFilter
 from studio.settings import Settings
 from tests.conftest import together, until
 
@@ -199,3 +202,39 @@ def test_an_export_that_is_killed_is_there_whole_or_not_at_all(tmp_path: Path, f
     assert exports.export(studio, project.id, out, format_).is_verified
     assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
     studio.close()
+
+
+def start_to_change_all(workspace: Path, pipe: Connection) -> None:
+    """One action after the other on every row; says when the first one begins."""
+    studio = opened(workspace)
+    project = projects.default(studio)
+    pipe.send(project.id)
+    statuses: tuple[Status, ...] = ("approved", "rejected")
+    while True:
+        for status in statuses:
+            with contextlib.suppress(InvalidInput):  # they are so already
+                dataset.set_statuses(studio, project.id, RowFilter(), status)
+            dataset.tag(studio, project.id, RowFilter(), [new_id("t")])
+
+
+@pytest.mark.e2e
+def test_a_bulk_action_that_is_killed_changes_all_rows_or_none(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f'{{"instruction": "Question {n}", "output": "Answer"}}\n' for n in range(3000)))
+    workspace = tmp_path / "w"
+    studio = opened(workspace)
+    project_id = projects.default(studio).id
+    imports.import_file(studio, project_id, file)
+    studio.close()
+    seen = 0
+    for after_s in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.6):
+        killed(start_to_change_all, workspace, after_s=after_s)
+        studio = opened(workspace)
+        rows = studio.store.examples.page(project_id, RowFilter(), "oldest", 10_000)
+        assert len(rows) == 3000
+        assert len({(e.status, e.tags, e.version, e.action_id) for e in rows}) == 1, "half an action"
+        [newest] = dataset.history(studio, project_id, 1)
+        assert (newest.id, newest.rows) == (rows[0].action_id, 3000)
+        seen = max(seen, rows[0].version)
+        studio.close()
+    assert seen > 3, "no action came to its end"

@@ -147,6 +147,28 @@ def test_a_spreadsheet_with_edited_columns(tmp_path: Path) -> None:
     assert (number, draft.status, draft.tags, draft.note) == (2, "rejected", ("c",), "=1")
 
 
+def test_every_config_of_a_folder_is_compared(tmp_path: Path) -> None:
+    rows = [example(n, rejected=f"No {n}.", split=("train", "test")[n % 2]) for n in range(4)]
+    written = formats.write("hf", rows, tmp_path / "set")
+    assert formats.verify(written, rows).differences == ()
+    altered = [Example(**{**vars(e), "rejected": "Never."}) if e.id == "e_0003" else e for e in rows]
+    other = formats.write("hf", altered, tmp_path / "other")
+    for config in ("dpo", "kto"):
+        path = Path("data") / config / "test-00000-of-00001.parquet"
+        shutil.copy(other.path / path, written.path / path)
+        [told] = formats.verify(written, rows).differences
+        assert told.startswith(f"e_0003: in data/{config}/test-00000-of-00001.parquet, ")
+        assert "another rejected" in told
+        formats.write("hf", rows, written.path)
+    shutil.copy(
+        written.path / "data" / "dpo" / "test-00000-of-00001.parquet",
+        written.path / "data" / "dpo" / "validation-00000-of-00001.parquet",
+    )
+    assert formats.verify(written, rows).differences == (
+        "data/dpo/validation-00000-of-00001.parquet: there are no such examples",
+    )
+
+
 def test_a_difference_is_told(tmp_path: Path) -> None:
     rows = [example(n) for n in range(3)]
     written = formats.write("openai", rows, tmp_path / "rows.jsonl")

@@ -165,6 +165,14 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert formats.verify(result, odd).is_verified is True
 
 
+def test_text_beside_a_tool_call_is_a_loss_that_is_told(tmp_path: Path) -> None:
+    asked = Turn("assistant", "Let me look.", True, {"tool_calls": [call("hours", "{}", id="c1")]})
+    told = Turn("tool", "nine", extra={"tool_call_id": "c1"})
+    rows = [example(0, messages=(Turn("user", "When?"), asked, told)), example(1)]
+    for format_, notes in (("sharegpt", {"text beside a tool call has no place in this format": 1}), ("openai", {})):
+        assert formats.write(format_, rows, tmp_path / "rows", plain=True).notes == notes
+
+
 def test_an_unknown_format(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"no format 'xml'.*There are: alpaca"):
         formats.write("xml", [], tmp_path / "x")  # type: ignore[arg-type]
