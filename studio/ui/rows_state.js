@@ -113,7 +113,9 @@ function receive() {
   const isNew = value.project !== state.project;
   if (isNew) start(value.project);
   // A page that nobody asked for is that of all rows: it says that there may be others now, in the view on screen too.
-  if ((isNew || (value.page && !number)) && JSON.stringify(state.view) !== JSON.stringify(NO_VIEW)) {
+  // One with a filter is what another part of the tab wants to show.
+  const isSent = Object.keys(value.view?.filter ?? {}).length > 0;
+  if (!isSent && (isNew || (value.page && !number)) && JSON.stringify(state.view) !== JSON.stringify(NO_VIEW)) {
     load();
     return;
   }
