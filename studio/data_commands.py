@@ -120,7 +120,14 @@ def export(options: argparse.Namespace, settings: Settings) -> None:
 
             snapshot = snapshots.named(studio, project.id, options.snapshot)
             made = snapshots.export(
-                studio, snapshot, options.out, options.format, plain=options.plain, license=options.license
+                studio,
+                snapshot,
+                options.out,
+                options.format,
+                plain=options.plain,
+                license=options.license,
+                progress=tenths("written and read again"),
+                cancelled=stop,
             )
         else:
             rows = _filter(options, RowFilter() if options.all else exports.default_filter(options.format))
@@ -409,9 +416,9 @@ def split(options: argparse.Namespace, settings: Settings) -> None:
 def snapshots_take(options: argparse.Namespace, settings: Settings) -> None:
     from studio import exports, snapshots
 
-    with opened(settings, "snapshots take") as studio:
-        rows = _filter(options, exports.APPROVED)
-        taken = snapshots.take(studio, project_of(studio, options).id, options.name, rows)
+    with opened(settings, "snapshots take") as studio, stoppable() as stop:
+        rows, project = _filter(options, exports.APPROVED), project_of(studio, options)
+        taken = snapshots.take(studio, project.id, options.name, rows, progress=tenths("frozen"), cancelled=stop)
         print_value(options, _snapshot_value(taken), f"{taken.name}: {taken.rows} examples, {taken.sha256[:12]}")
 
 

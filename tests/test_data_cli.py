@@ -495,8 +495,12 @@ def test_ctrl_c_stops_an_import_an_export_and_a_scan(studio: CommandLine, tmp_pa
     status, err = interrupted(
         program(tmp_path, "export", str(out), "--format", "alpaca"), "10 % written and read again"
     )
-    assert (status, "cancelled. Nothing was written." in err, "Traceback" in err) == (1, True, False)
-    assert out.read_text() == "before"
+    assert (status, "cancelled" in err, "Traceback" in err) == (1, True, False)
+    if "Nothing was written." in err:
+        assert out.read_text() == "before"
+    else:  # a slow Ctrl-C comes while the file is read again
+        assert "It is not verified." in err
+        assert len(json.loads(out.read_text())) == 5_000
     assert [path.name for path in tmp_path.glob(".rows*")] == []
 
     status, err = interrupted(program(tmp_path, "quality", "scan"), "10 % looked at")
