@@ -102,7 +102,12 @@ def open_part(browser: Browser, site: Site) -> Iterator[Open]:
 
 
 def go_to(page: Page, tab: str) -> None:
-    page.get_by_role("tab", name=tab, exact=True).click()
+    shown = page.get_by_role("tab", name=tab, exact=True)
+    if not shown.is_visible():
+        # On a small screen the last tabs are behind a button.
+        page.locator("#data-parts .overflow-menu > button").click()
+        shown = page.locator("#data-parts .overflow-dropdown").get_by_text(tab, exact=True)
+    shown.click()
 
 
 def drop(page: Page, path: Path) -> None:
