@@ -84,7 +84,9 @@ def test_what_can_be_no_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nope", "nothing", "a/b/c", "owner/..", "../x", "owner/na--me"])
-def test_what_is_not_there_is_not_found(name: str) -> None:
+def test_what_is_not_there_is_not_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(NotFound) as caught:
         resolve(name)
     assert caught.value.hint

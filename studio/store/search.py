@@ -29,6 +29,8 @@ AT_ONCE = 5_000
 BATCH = 10_000
 PART = 50_000
 """Contents in one part of the index."""
+FEW = 500
+"""Contents whose texts are read to see whether they say the other words too."""
 VERSION = 2
 """Of the index file; one of another version is made again."""
 _CREATE = (
@@ -92,7 +94,7 @@ def _says(wanted: Sequence[str]) -> tuple[str, list[str]]:
             values.append(term)
         else:
             clauses.append(f"regexp_matches({folded}, ?)")
-            values.append(rf"(^|[^\p{{L}}\p{{N}}_]|[{_JAPANESE}]){re.escape(term)}")
+            values.append(rf"(^|[^\p{{L}}\p{{N}}]|[{_JAPANESE}]){re.escape(term)}")
     return " AND ".join(clauses), values
 
 
@@ -116,21 +118,35 @@ class SearchIndex:
         if not wanted:
             return "false", []
         seen = self._catch_up()
-        hits = self._hits(wanted, most)
         says, values = _says(wanted)
         condition = "v.content_id IN (SELECT unnest(?::BIGINT[]))"
-        parameters: list[Any] = [hits]
+        if (few := self._rarest(wanted)) is not None:
+            condition = (
+                f"v.content_id IN (SELECT c.id FROM contents c WHERE c.id IN (SELECT unnest(?::BIGINT[])) AND {says})"
+            )
+            parameters: list[Any] = [few, *values]
+        else:
+            parameters = [self._hits(wanted, most)]
         if seen < self._db.last_content_id():
             condition = f"({condition} OR v.content_id IN (SELECT c.id FROM contents c WHERE c.id > ? AND {says}))"
             parameters += [seen, *values]
         return condition, parameters
+
+    def _rarest(self, wanted: Sequence[str]) -> list[int] | None:
+        """The contents that say the rarest of several words, if those are few: reading them is quicker than going
+        through everything that says a word that is everywhere."""
+        if len(wanted) < 2:
+            return None
+        # A long word is more often a rare one.
+        found = (self._hits([term], FEW + 1) for term in sorted(wanted, key=len, reverse=True))
+        return next((hits for hits in found if len(hits) <= FEW), None)
 
     def is_common(self, text: str, most: int) -> bool:
         """Whether more than `most` contents say `text`; as quick as finding that many."""
         wanted = terms(text)
         if wanted:
             self._catch_up()
-        return bool(wanted) and len(self._hits(wanted, most + 1)) > most
+        return bool(wanted) and self._rarest(wanted) is None and len(self._hits(wanted, most + 1)) > most
 
     def is_complete(self) -> bool:
         """Whether everything saved is in the index."""
