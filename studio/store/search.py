@@ -84,6 +84,13 @@ def _match(wanted: Sequence[str]) -> tuple[str, str]:
     return " AND ".join(words), " AND ".join(pairs)
 
 
+def _beginning(term: str) -> str:
+    """A pattern for folded text: any run of Japanese, or the beginning of a word."""
+    if _CJK.fullmatch(term):
+        return re.escape(term)
+    return rf"(?:^|[\W_]|[{_JAPANESE}]){re.escape(term)}"
+
+
 def _says(wanted: Sequence[str]) -> tuple[str, list[str]]:
     """The same question asked of the text itself, as a condition on `contents c`."""
     folded = f"lower(nfc_normalize({_TEXT}))"
@@ -120,13 +127,8 @@ class SearchIndex:
         seen = self._catch_up()
         says, values = _says(wanted)
         condition = "v.content_id IN (SELECT unnest(?::BIGINT[]))"
-        if (few := self._rarest(wanted)) is not None:
-            condition = (
-                f"v.content_id IN (SELECT c.id FROM contents c WHERE c.id IN (SELECT unnest(?::BIGINT[])) AND {says})"
-            )
-            parameters: list[Any] = [few, *values]
-        else:
-            parameters = [self._hits(wanted, most)]
+        few = self._rarest(wanted)
+        parameters: list[Any] = [self._hits(wanted, most) if few is None else self._saying(few, wanted)]
         if seen < self._db.last_content_id():
             condition = f"({condition} OR v.content_id IN (SELECT c.id FROM contents c WHERE c.id > ? AND {says}))"
             parameters += [seen, *values]
@@ -140,6 +142,15 @@ class SearchIndex:
         # A long word is more often a rare one.
         found = (self._hits([term], FEW + 1) for term in sorted(wanted, key=len, reverse=True))
         return next((hits for hits in found if len(hits) <= FEW), None)
+
+    def _saying(self, ids: Sequence[int], wanted: Sequence[str]) -> list[int]:
+        """Those of a few contents whose text says all of it."""
+        with self._db.reading() as read:
+            rows = read.rows(
+                f"SELECT c.id, {_TEXT} AS text FROM contents c WHERE c.id IN (SELECT unnest(?::BIGINT[]))", [list(ids)]
+            )
+        beginnings = [re.compile(_beginning(term)) for term in wanted]
+        return [row["id"] for row in rows if all(b.search(fold(row["text"])) for b in beginnings)]
 
     def is_common(self, text: str, most: int) -> bool:
         """Whether more than `most` contents say `text`; as quick as finding that many."""
