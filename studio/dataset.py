@@ -246,8 +246,11 @@ def _kind_of(old: Example, new: Example) -> ActionKind:
 def _append(studio: Studio, old: Example, new: Example, kind: ActionKind, author: str) -> Example:
     author = author or studio.settings.author
     changed = replace(new, version=old.version + 1, author=author, created_at=now())
-    add_rows(studio, old.project_id, [changed], kind, author=author)
-    return get(studio, old.id)
+    action = add_rows(studio, old.project_id, [changed], kind, author=author)
+    if projects.get(studio, old.project_id).shares is not None:
+        # An edit can make it nearly the same as a row on another side.
+        return get(studio, old.id)
+    return replace(changed, action_id=action.id)
 
 
 def _require_texts(prompt: str, answer: str) -> None:

@@ -196,7 +196,6 @@ def test_search_finds_the_beginnings_of_words_and_any_run_of_japanese(store: Sto
 
 def test_of_a_common_word_the_newest_are_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studio.store.search.PART", 4)
-    monkeypatch.setattr("studio.store.search.FEW", 4)
     rows = [example(i, answer=f"apple 開館時間 {'pear' if i % 5 == 0 else 'plum'}") for i in range(18)]
     store.examples.append(rows)
     store.examples.append([example(99, answer="apple in a project of its own", project_id="q")])

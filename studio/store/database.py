@@ -40,6 +40,8 @@ class Database:
         self._write_lock = threading.RLock()
         self._local = threading.local()
         self._ids_lock = threading.Lock()
+        self.commits = 0
+        """Changes with every change anyone can read: what was counted at one number holds while it stays."""
         self._appending: list[int] = []
         """Of every transaction that hands out ids of contents and is not done, one below the first it may use."""
         try:
@@ -75,6 +77,11 @@ class Database:
     def close(self) -> None:
         with self._write_lock:
             self._connection.close()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is in a transaction, and sees what others don't see yet."""
+        return getattr(self._local, "cursor", None) is not None
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query as dictionaries. Inside `transaction` of this thread, sees its changes."""
@@ -180,6 +187,7 @@ class Database:
                 yield
                 with _errors():
                     cursor.execute("COMMIT")
+                self.commits += 1
             finally:
                 self._local.cursor = None
 
@@ -208,6 +216,7 @@ class Database:
                 yield cursor
                 with _errors():
                     cursor.execute("COMMIT")
+                self.commits += 1
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")

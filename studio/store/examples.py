@@ -161,12 +161,17 @@ def insert_new(add: Add, first: int, examples: Sequence[Example]) -> int:
     return first
 
 
+KEPT_FACETS = 32
+"""Filters whose counts are remembered while nothing changes."""
+
+
 class Examples:
     """The rows. `append` is the only way a text gets in; `revise` changes what is thought of many rows at once."""
 
     def __init__(self, database: Database, index: SearchIndex) -> None:
         self._db = database
         self._index = index
+        self._facets_kept: dict[tuple[int, str, RowFilter], Facets] = {}
 
     # Writing
 
@@ -477,11 +482,21 @@ class Examples:
         and the answer says that it is `capped`. A word common elsewhere but rare in this project is counted whole.
         """
         if most is None or not self._index.is_common(rows.text, most):
-            return self._facets(project_id, rows, None)
+            return self._kept_facets(project_id, rows)
         found = self._facets(project_id, rows, most)
         if found.total < most // 10:
             return self._facets(project_id, rows, None)
         return replace(found, capped=True)
+
+    def _kept_facets(self, project_id: str, rows: RowFilter) -> Facets:
+        """Who turns pages asks for the same counts again and again, with nothing changed in between."""
+        if rows.text.strip() or self._db.is_writing:
+            return self._facets(project_id, rows, None)
+        asked = (self._db.commits, project_id, rows)
+        found = self._facets_kept.get(asked) or self._facets(project_id, rows, None)
+        kept = [(k, v) for k, v in self._facets_kept.items() if k[0] == asked[0]][-KEPT_FACETS:]
+        self._facets_kept = dict(kept) | {asked: found}
+        return found
 
     def _facets(self, project_id: str, rows: RowFilter, most: int | None) -> Facets:
         where, parameters = self._where(project_id, rows, most)

@@ -29,14 +29,14 @@ AT_ONCE = 5_000
 BATCH = 10_000
 PART = 50_000
 """Contents in one part of the index."""
-FEW = 500
-"""Contents whose texts are read to see whether they say the other words too."""
-VERSION = 2
+VERSION = 3
 """Of the index file; one of another version is made again."""
 _CREATE = (
     "CREATE VIRTUAL TABLE {} USING fts5(text, content='', detail={}, columnsize=0,"
-    " tokenize='unicode61 remove_diacritics 0')"
+    " tokenize='unicode61 remove_diacritics 0'{})"
 )
+_SHORT = ", prefix='2 3'"
+"""Short beginnings have lists of their own: of a common word beside a rare one only the rare one's rows are visited."""
 _JAPANESE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f々〆ー"
 _CJK = re.compile(f"[{_JAPANESE}]+")
 _WORD = re.compile(r"[^\W_]+")
@@ -84,13 +84,6 @@ def _match(wanted: Sequence[str]) -> tuple[str, str]:
     return " AND ".join(words), " AND ".join(pairs)
 
 
-def _beginning(term: str) -> str:
-    """A pattern for folded text: any run of Japanese, or the beginning of a word."""
-    if _CJK.fullmatch(term):
-        return re.escape(term)
-    return rf"(?:^|[\W_]|[{_JAPANESE}]){re.escape(term)}"
-
-
 def _says(wanted: Sequence[str]) -> tuple[str, list[str]]:
     """The same question asked of the text itself, as a condition on `contents c`."""
     folded = f"lower(nfc_normalize({_TEXT}))"
@@ -125,39 +118,21 @@ class SearchIndex:
         if not wanted:
             return "false", []
         seen = self._catch_up()
+        hits = self._hits(wanted, most)
         says, values = _says(wanted)
         condition = "v.content_id IN (SELECT unnest(?::BIGINT[]))"
-        few = self._rarest(wanted)
-        parameters: list[Any] = [self._hits(wanted, most) if few is None else self._saying(few, wanted)]
+        parameters: list[Any] = [hits]
         if seen < self._db.last_content_id():
             condition = f"({condition} OR v.content_id IN (SELECT c.id FROM contents c WHERE c.id > ? AND {says}))"
             parameters += [seen, *values]
         return condition, parameters
-
-    def _rarest(self, wanted: Sequence[str]) -> list[int] | None:
-        """The contents that say the rarest of several words, if those are few: reading them is quicker than going
-        through everything that says a word that is everywhere."""
-        if len(wanted) < 2:
-            return None
-        # A long word is more often a rare one.
-        found = (self._hits([term], FEW + 1) for term in sorted(wanted, key=len, reverse=True))
-        return next((hits for hits in found if len(hits) <= FEW), None)
-
-    def _saying(self, ids: Sequence[int], wanted: Sequence[str]) -> list[int]:
-        """Those of a few contents whose text says all of it."""
-        with self._db.reading() as read:
-            rows = read.rows(
-                f"SELECT c.id, {_TEXT} AS text FROM contents c WHERE c.id IN (SELECT unnest(?::BIGINT[]))", [list(ids)]
-            )
-        beginnings = [re.compile(_beginning(term)) for term in wanted]
-        return [row["id"] for row in rows if all(b.search(fold(row["text"])) for b in beginnings)]
 
     def is_common(self, text: str, most: int) -> bool:
         """Whether more than `most` contents say `text`; as quick as finding that many."""
         wanted = terms(text)
         if wanted:
             self._catch_up()
-        return bool(wanted) and self._rarest(wanted) is None and len(self._hits(wanted, most + 1)) > most
+        return bool(wanted) and len(self._hits(wanted, most + 1)) > most
 
     def is_complete(self) -> bool:
         """Whether everything saved is in the index."""
@@ -242,8 +217,8 @@ class SearchIndex:
 
     def _begin_part(self, connection: sqlite3.Connection, part: int) -> None:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [f"words{part}"]).fetchone() is None:
-            connection.execute(_CREATE.format(f"words{part}", "none"))
-            connection.execute(_CREATE.format(f"runs{part}", "full"))
+            connection.execute(_CREATE.format(f"words{part}", "none", _SHORT))
+            connection.execute(_CREATE.format(f"runs{part}", "full", ""))
 
     def _seen(self, connection: sqlite3.Connection) -> int:
         return int(connection.execute("SELECT seen FROM state").fetchone()[0])
