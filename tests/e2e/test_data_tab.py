@@ -19,7 +19,7 @@ from studio.records import Example
 from studio.settings import Settings
 from studio.store import Store
 from tests.e2e.conftest import App, Start
-from tests.e2e.test_browser import open_tab
+from tests.e2e.test_browser import open_part, open_tab
 
 pytestmark = pytest.mark.e2e
 ENGLISH = (
@@ -33,6 +33,15 @@ JAPANESE = (
     ("カードをなくしました。", "再発行の手数料は500円です。"),
     ("駐車場はありますか。", "図書館の裏に二十台分あります。"),
 )
+PARTS = {
+    "Add and import": "add",
+    "Quality": "quality",
+    "Will it be learned?": "learn",
+    "Guidelines": "rules",
+    "Split and snapshots": "sets",
+    "More examples": "augment",
+    "Export": "export",
+}
 ROWS = 24
 TRIAGED = 20
 
@@ -141,3 +150,14 @@ def test_the_table_looks_good(app: App, visit: Callable[..., Page], pictures: Pa
             page.wait_for_timeout(500)
             page.screenshot(path=pictures / f"rows{name}-{width}.png")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_part_looks_good(app: App, visit: Callable[..., Page], pictures: Path) -> None:
+    for width, height in {1440: 900, 390: 844}.items():
+        page = visit(app, viewport={"width": width, "height": height})
+        open_tab(page, "Data")
+        for name, file in PARTS.items():
+            open_part(page, name)
+            page.wait_for_timeout(900)
+            page.screenshot(path=pictures / f"data-{file}-{width}.png")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways at {width}"
