@@ -25,7 +25,7 @@ from studio.formats import (
 )
 from studio.records import Example, Project
 from studio.rows import RowFilter
-from studio.store.examples import FrozenRows
+from studio.store.frozen import FrozenRows
 from studio.transfer import IsCancelled
 from studio.transfer import Progress as HubProgress
 

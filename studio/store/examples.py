@@ -5,7 +5,6 @@ The text of a row (`contents`) and what is thought of it (`row_versions`) are ke
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,29 +12,28 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
-from studio.store.columns import COLUMNS
-from studio.store.database import Add, Database, Reading, Row, as_stored, as_utc
+from studio.store.database import Database, Row, as_stored
+from studio.store.frozen import FrozenRows
 from studio.store.search import SearchIndex
+from studio.store.stored import (
+    BATCH,
+    CONTENT,
+    EXAMPLE_COLUMNS,
+    STATE,
+    TEXTS,
+    as_json,
+    content_of,
+    example_of,
+    insert_new,
+    is_same_text,
+    number_of,
+    state_of,
+)
 
-HEAD = 40
-"""Characters of a question that are kept beside its version, for sorting."""
 FEW = 64
 """Rows up to which single inserts beat building an Arrow table."""
-BATCH = 10_000
-"""Rows read or written at once where there may be a million of them."""
-
-_STATE = (
-    "n, id, version, project_id, content_id, status, split, aside, group_key, source, message_id, parent_id, author,"
-    " tags, rating, note, learn_answer, head, chars, action_id, created_at, pinned"
-)
-STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))
-_TEXTS = "messages, answer, rejected, extra, answer_extra"
-_COLUMNS = ", ".join([f"v.{name}" for name in STATE_COLUMNS] + [f"c.{name}" for name in _TEXTS.split(", ")])
-_CONTENT = "id, messages, answer, rejected, extra, answer_extra, key"
 _ORDERS: Mapping[Sort, str] = {
     "newest": "v.n DESC",
     "oldest": "v.n",
@@ -45,120 +43,6 @@ _ORDERS: Mapping[Sort, str] = {
     "rating": "v.rating DESC NULLS LAST, v.n",
     "question": "v.head, v.n",
 }
-
-
-def number_of(example_id: str) -> int:
-    """The number a row is found by: the moment in its id, in nanoseconds; of other ids, 60 bits of a hash."""
-    try:
-        return int(example_id[2:18], 16) if len(example_id) >= 18 else _hashed(example_id)
-    except ValueError:
-        return _hashed(example_id)
-
-
-def _hashed(example_id: str) -> int:
-    return int(hashlib.md5(example_id.encode(), usedforsecurity=False).hexdigest()[:15], 16)
-
-
-def as_json(value: Any) -> str:
-    """Compact JSON, the same text for the same value."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        # Whole numbers of more than 64 bits, and half a character.
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _object(value: Mapping[str, Any]) -> str:
-    return as_json(dict(value)) if value else "{}"
-
-
-def _example(row: Row) -> Example:
-    return Example(
-        id=row["id"],
-        project_id=row["project_id"],
-        version=row["version"],
-        status=row["status"],
-        messages=turns_from(json.loads(row["messages"])),
-        answer=row["answer"],
-        rejected=row["rejected"],
-        split=row["split"],
-        source=row["source"],
-        message_id=row["message_id"],
-        extra=_from_json(row["extra"]),
-        author=row["author"],
-        created_at=as_utc(row["created_at"]),
-        answer_extra=_from_json(row["answer_extra"]),
-        learn_answer=row["learn_answer"],
-        tags=tuple(json.loads(row["tags"])) if row["tags"] != "[]" else (),
-        rating=row["rating"],
-        note=row["note"],
-        group=row["group_key"],
-        aside=row["aside"],
-        parent_id=row["parent_id"],
-        action_id=row["action_id"],
-        pinned=row["pinned"],
-    )
-
-
-def _from_json(text: str) -> dict[str, Any]:
-    return json.loads(text) if text != "{}" else {}
-
-
-def _content(example: Example) -> list[Any]:
-    """The row's text as stored, without the content's id."""
-    messages = as_json([turn.as_dict() for turn in example.messages])
-    extra, answer_extra = _object(example.extra), _object(example.answer_extra)
-    return [messages, example.answer, example.rejected, extra, answer_extra, example.key()]
-
-
-def _says(stored: Row, content: Sequence[Any]) -> bool:
-    """Whether a stored text is the same; that of an older studio has spaces in its JSON."""
-    fields = ("messages", "answer", "rejected", "extra", "answer_extra")
-    return all(
-        stored[name] == value
-        or (name in ("messages", "extra", "answer_extra") and as_json(json.loads(stored[name])) == value)
-        for name, value in zip(fields, content, strict=False)
-    )
-
-
-def _state(example: Example, content_id: int) -> list[Any]:
-    return [
-        number_of(example.id),
-        example.id,
-        example.version,
-        example.project_id,
-        content_id,
-        example.status,
-        example.split,
-        example.aside,
-        example.group,
-        example.source,
-        example.message_id,
-        example.parent_id,
-        example.author,
-        as_json(sorted(set(example.tags))) if example.tags else "[]",
-        example.rating,
-        example.note,
-        example.learn_answer,
-        example.question[:HEAD],
-        sum(len(turn.content) for turn in example.messages) + len(example.answer),
-        example.action_id,
-        as_stored(example.created_at),
-        example.pinned,
-    ]
-
-
-def insert_new(add: Add, first: int, examples: Sequence[Example]) -> int:
-    """Insert first versions, their contents numbered from `first` on; returns that."""
-    import pyarrow as pa
-
-    contents = zip(*([first + i, *_content(e)] for i, e in enumerate(examples)), strict=True)
-    states = zip(*([*_state(e, first + i), True] for i, e in enumerate(examples)), strict=True)
-    types = {"rating": pa.int8(), "rejected": pa.string(), "message_id": pa.string(), "parent_id": pa.string()}
-    for table, names, columns in (("contents", _CONTENT, contents), ("row_versions", f"{_STATE}, is_current", states)):
-        named = {n.strip(): column for n, column in zip(names.split(","), columns, strict=True)}
-        add(table, pa.table({n: pa.array(column, types.get(n)) for n, column in named.items()}))
-    return first
 
 
 KEPT_FACETS = 32
@@ -187,21 +71,21 @@ class Examples:
                 self._append_one(example)
 
     def _append_one(self, example: Example) -> None:
-        content, content_id = _content(example), None
+        content, content_id = content_of(example), None
         if example.version > 1:
             before = self._db.row(
                 "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current RETURNING content_id",
                 [number_of(example.id), example.id],
             )
-            texts = before and self._db.row(f"SELECT {_TEXTS} FROM contents WHERE id = ?", [before["content_id"]])
-            if before and texts and _says(texts, content):
+            texts = before and self._db.row(f"SELECT {TEXTS} FROM contents WHERE id = ?", [before["content_id"]])
+            if before and texts and is_same_text(texts, content):
                 content_id = before["content_id"]
         if content_id is None:
             content_id = self._db.next_content_ids(1)
-            self._db.execute(f"INSERT INTO contents ({_CONTENT}) VALUES (?, ?, ?, ?, ?, ?, ?)", [content_id, *content])
-        places = ", ".join("?" * len(_STATE.split(",")))
+            self._db.execute(f"INSERT INTO contents ({CONTENT}) VALUES (?, ?, ?, ?, ?, ?, ?)", [content_id, *content])
+        places = ", ".join("?" * len(STATE.split(",")))
         self._db.execute(
-            f"INSERT INTO row_versions ({_STATE}, is_current) VALUES ({places}, true)", _state(example, content_id)
+            f"INSERT INTO row_versions ({STATE}, is_current) VALUES ({places}, true)", state_of(example, content_id)
         )
 
     def revise(
@@ -264,11 +148,11 @@ class Examples:
                 return 0
             new = {"version": ("v.version + 1", ()), **changes}
             new |= {"action_id": ("?", [action_id]), "author": ("?", [author]), "created_at": ("?", [as_stored(at)])}
-            columns = [name.strip() for name in _STATE.split(",")]
+            columns = [name.strip() for name in STATE.split(",")]
             selected = ", ".join(new[name][0] if name in new else f"v.{name}" for name in columns)
             values = [value for name in columns if name in new for value in new[name][1]]
             self._db.execute(
-                f"INSERT INTO row_versions ({_STATE}, is_current) SELECT {selected}, false"
+                f"INSERT INTO row_versions ({STATE}, is_current) SELECT {selected}, false"
                 " FROM row_versions v JOIN touched t ON t.n = v.n AND t.version = v.version",
                 values,
             )
@@ -342,7 +226,7 @@ class Examples:
         with self._db.transaction():
             self._db.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {touched}", parameters)
             count = self._db.number("SELECT count(*) FROM touched")
-            columns = [name.strip() for name in _STATE.split(",")]
+            columns = [name.strip() for name in STATE.split(",")]
             new = {
                 "version": "t.version + 1",
                 "status": "CASE WHEN t.was_made THEN 'deleted' ELSE v.status END",
@@ -356,7 +240,7 @@ class Examples:
             selected = ", ".join(new.get(name, f"v.{name}") for name in columns)
             by_column = {"action_id": action_id, "author": author, "created_at": as_stored(at)}
             self._db.execute(
-                f"INSERT INTO row_versions ({_STATE}, is_current) SELECT {selected}, false FROM row_versions v"
+                f"INSERT INTO row_versions ({STATE}, is_current) SELECT {selected}, false FROM row_versions v"
                 " JOIN touched t ON t.n = v.n AND t.wanted = v.version"
                 " JOIN row_versions u ON u.n = t.n AND u.version = t.version",
                 [by_column[name] for name in columns if name in by_column],
@@ -372,14 +256,14 @@ class Examples:
 
     def get(self, example_id: str) -> Example | None:
         found = self._with_texts("v.n = ? AND v.id = ? AND v.is_current", [number_of(example_id), example_id])
-        return _example(found[0]) if found else None
+        return example_of(found[0]) if found else None
 
     def get_many(self, example_ids: Sequence[str]) -> list[Example]:
         """Current rows, in the order of the ids; those that don't exist are left out."""
         rows = self._with_texts(
             "v.is_current AND v.n IN (SELECT unnest(?::BIGINT[]))", [[number_of(id_) for id_ in example_ids]]
         )
-        found = {row["id"]: _example(row) for row in rows}
+        found = {row["id"]: example_of(row) for row in rows}
         return [found[id_] for id_ in example_ids if id_ in found]
 
     def taken(self, example_ids: Sequence[str]) -> set[str]:
@@ -394,7 +278,7 @@ class Examples:
     def versions(self, example_id: str) -> list[Example]:
         """Every version of a row, oldest first."""
         rows = self._with_texts("v.n = ? AND v.id = ?", [number_of(example_id), example_id])
-        return sorted(map(_example, rows), key=lambda version: version.version)
+        return sorted(map(example_of, rows), key=lambda version: version.version)
 
     def page(
         self,
@@ -414,18 +298,18 @@ class Examples:
         places = [row["place"] for row in found]
         versions = self._with_texts("v.rowid IN (SELECT unnest(?::BIGINT[]))", [places], "v.rowid AS place, ")
         by_place = {row["place"]: row for row in versions}
-        return [_example(by_place[place]) for place in places]
+        return [example_of(by_place[place]) for place in places]
 
     def _with_texts(self, condition: str, values: Sequence[Any], also: str = "") -> list[Row]:
         """The versions a condition on `row_versions v` finds, each with its texts.
 
         Asked for one after the other, a few rows of each table are read; a join reads much more of a large one.
         """
-        found = self._db.rows(f"SELECT {also}{_STATE} FROM row_versions v WHERE {condition}", values)
+        found = self._db.rows(f"SELECT {also}{STATE} FROM row_versions v WHERE {condition}", values)
         ids = sorted({row["content_id"] for row in found})
         among = "= ?" if len(ids) == 1 else "IN (SELECT unnest(?::BIGINT[]))"
         texts = self._db.rows(
-            f"SELECT id AS content_id, {_TEXTS} FROM contents WHERE id {among}", ids if len(ids) == 1 else [ids]
+            f"SELECT id AS content_id, {TEXTS} FROM contents WHERE id {among}", ids if len(ids) == 1 else [ids]
         )
         by_id = {row["content_id"]: row for row in texts}
         return [row | by_id[row["content_id"]] for row in found]
@@ -559,11 +443,11 @@ class Examples:
     def trained_on(self, run_id: str) -> list[Example]:
         """The exact versions a run trained on, in its order."""
         rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM run_examples r JOIN row_versions v ON v.id = r.example_id"
+            f"SELECT {EXAMPLE_COLUMNS} FROM run_examples r JOIN row_versions v ON v.id = r.example_id"
             " AND v.version = r.version JOIN contents c ON c.id = v.content_id WHERE r.run_id = ? ORDER BY v.n",
             [run_id],
         )
-        return [_example(row) for row in rows]
+        return [example_of(row) for row in rows]
 
     def count_new(self, project_id: str) -> int:
         """Approved training rows whose text the latest finished run did not train on."""
@@ -620,45 +504,6 @@ class Examples:
             clauses.append(condition)
             values += found
         return "WHERE " + " AND ".join(clauses), values
-
-
-class FrozenRows:
-    """Rows as they were at one moment; made by `Examples.frozen` and good until that ends."""
-
-    def __init__(self, read: Reading, order: Mapping[str, Any]) -> None:
-        self._read = read
-        self._order = order
-
-    def __len__(self) -> int:
-        return len(self._order["n"])
-
-    def batches(self, batch: int = BATCH) -> Iterator[list[Example]]:
-        for some in self._some(batch):
-            found = self._read.rows(f"SELECT {_COLUMNS} {self._from(some)}", batch=some)
-            yield [_example(row) for row in found]
-
-    def tables(self, batch: int = 2 * BATCH) -> Iterator[Any]:
-        """The rows as Arrow tables with the columns `COLUMNS`, many times as fast; None: some of a batch are not plain,
-        and that was all."""
-        for some in self._some(batch):
-            table = self._read.table(f"SELECT {COLUMNS} {self._from(some)}", some)
-            if False in table["is_plain"].unique().to_pylist():
-                yield None
-                return
-            yield table
-
-    def _some(self, batch: int) -> Iterator[Any]:
-        import pyarrow as pa
-
-        for start in range(0, len(self), batch):
-            yield pa.table({name: column[start : start + batch] for name, column in self._order.items()})
-
-    def _from(self, some: Any) -> str:
-        ids = some["content_id"].to_numpy()
-        return (
-            "FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version JOIN contents c"
-            f" ON c.id = b.content_id WHERE c.id BETWEEN {int(ids.min())} AND {int(ids.max())} ORDER BY v.n"
-        )
 
 
 _OPEN_FLAGS = "(SELECT * FROM flags WHERE project_id = ? AND key NOT IN (SELECT key FROM dismissed_flags))"

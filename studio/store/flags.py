@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from studio.records import now
 from studio.rows import Flag
 from studio.store.database import Add, Database, Row, as_stored
-from studio.store.examples import number_of
+from studio.store.stored import number_of
 
 
 def _flag(row: Row) -> Flag:

@@ -13,8 +13,8 @@ import pyarrow as pa
 from studio.records import Example, Status, key_of, new_ids
 from studio.rows import Action, Flag
 from studio.store.database import Appending, Database, as_stored
-from studio.store.examples import HEAD, as_json, insert_new, number_of
 from studio.store.flags import insert_flags
+from studio.store.stored import HEAD, as_json, insert_new, number_of
 
 BATCH = 5_000
 _Plain = tuple[str, str, str, int, str, Status, str, int]

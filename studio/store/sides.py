@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from studio.records import Split, Status, Turn, turns_from
 from studio.rows import Shares
 from studio.store.database import Database, Row, as_stored
-from studio.store.examples import BATCH, FEW, STATE_COLUMNS, number_of
+from studio.store.examples import FEW
+from studio.store.stored import BATCH, STATE_COLUMNS, number_of
 
 _PLACE = "n, id, version, content_id, status, split, aside, pinned, group_key, source, parent_id"
 _V_PLACE = ", ".join(f"v.{name}" for name in _PLACE.split(", "))

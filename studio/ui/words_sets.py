@@ -166,7 +166,7 @@ EN: dict[str, str] = {
     "app.snapshots.status.deleted": "in the bin",
     "app.snapshots.yes": "yes",
     "app.snapshots.no": "no",
-    "app.train.column.snapshot": "snapshot",
+    "app.train.column.snapshot": "Snapshot",
     "app.train.snapshot": "Examples: snapshot {name} ({sha256})",
     "app.augment.title": "More examples",
     "app.augment.about": "The same answers to other wordings of their questions. You look at each one beside its source; what you keep waits as a draft for approval.",
