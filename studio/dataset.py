@@ -73,9 +73,10 @@ def flags(studio: Studio, project_id: str, example_ids: Sequence[str]) -> dict[s
     return studio.store.flags.of(project_id, example_ids)
 
 
-def dismiss_flag(studio: Studio, key: str, author: str = "") -> None:
-    """Say that a flag is no defect; it stays dismissed when the scan is run again."""
-    studio.store.flags.dismiss(key, author or studio.settings.author)
+def dismiss_flag(studio: Studio, key: str, author: str = "", action_id: str = "") -> None:
+    """Say that a flag is no defect; it stays dismissed when the scan is run again. As part of an action, it is open
+    again when that is undone."""
+    studio.store.flags.dismiss(key, author or studio.settings.author, action_id)
 
 
 def reopen_flags(studio: Studio, keys: Sequence[str]) -> None:
@@ -122,7 +123,7 @@ def settle(
             flag.key for some in found.values() for flag in some if flag.kind in kinds and flag.other_id in pair
         )
         for one in keys:
-            dismiss_flag(studio, one, author)
+            dismiss_flag(studio, one, author, action_id or "")
         return Settled(action_id, keys)
 
 
@@ -396,6 +397,7 @@ def undo(studio: Studio, project_id: str, author: str = "", action_id: str | Non
         restored, later = studio.store.examples.revert(
             project_id, target.id, action.id, action.author, action.created_at, sides=_moves_sides(studio, target)
         )
+        studio.store.flags.reopen_of(target.id)
         if later:
             action = replace(action, detail=f"{target.kind}; {later} changed since and stay")
         return _record(studio, action, restored)

@@ -49,6 +49,24 @@ def rows(project: Project, texts: list[tuple[str, str]]) -> list[Example]:
 # The scan
 
 
+def test_undoing_a_decision_on_a_contradiction_opens_it_again(studio: Studio, project: Project) -> None:
+    made = rows(project, [("Is it open on Sunday?", "No, it is closed."), ("Is it open on Sunday?", "Yes, from nine.")])
+    dataset.add_rows(studio, project.id, made, "imported")
+    settled(studio)
+    quality.scan_project(studio, project.id)
+    pair = (made[0].id, made[1].id)
+    before = kinds(studio, project, *pair)
+    assert ["contradiction"] in before
+    [key] = {
+        f.key for some in dataset.flags(studio, project.id, pair).values() for f in some if f.kind == "contradiction"
+    }
+    done = dataset.settle(studio, project.id, pair, key, "first", "Ada")
+    assert kinds(studio, project, *pair) == [[], []]
+    dataset.undo(studio, project.id, action_id=done.action_id)
+    assert dataset.get(studio, pair[1]).status == "draft"
+    assert kinds(studio, project, *pair) == before
+
+
 def test_a_scan_puts_flags_on_drafts_and_approved_rows(studio: Studio, project: Project) -> None:
     made = rows(
         project,

@@ -40,6 +40,7 @@ class Database:
         self._write_lock = threading.RLock()
         self._local = threading.local()
         self._ids_lock = threading.Lock()
+        self._connection_lock = threading.Lock()
         self.commits = 0
         """Changes with every change anyone can read: what was counted at one number holds while it stays."""
         self._appending: list[int] = []
@@ -75,8 +76,13 @@ class Database:
             raise
 
     def close(self) -> None:
-        with self._write_lock:
+        with self._write_lock, self._connection_lock:
             self._connection.close()
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        # The connection itself serves one call at a time, and refuses a second.
+        with self._connection_lock:
+            return self._connection.cursor()
 
     @property
     def is_writing(self) -> bool:
@@ -85,7 +91,7 @@ class Database:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query as dictionaries. Inside `transaction` of this thread, sees its changes."""
-        cursor = getattr(self._local, "cursor", None) or self._connection.cursor()
+        cursor = getattr(self._local, "cursor", None) or self._cursor()
         with _errors():
             result = cursor.execute(sql, list(parameters))
             names = [column[0] for column in result.description]
@@ -103,7 +109,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reading]:
         """Several queries that all see the database as it was when the first was asked."""
-        cursor = self._connection.cursor()
+        cursor = self._cursor()
         try:
             with _errors():
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
@@ -165,7 +171,7 @@ class Database:
             with self._ids_lock:
                 below = self._last_content_id
                 self._appending.append(below)
-            cursor = self._connection.cursor()
+            cursor = self._cursor()
             try:
                 with _errors():
                     cursor.execute("BEGIN TRANSACTION")
@@ -208,7 +214,7 @@ class Database:
             yield self._local.cursor
             return
         with self._write_lock:
-            cursor = self._connection.cursor()
+            cursor = self._cursor()
             with _errors():
                 cursor.execute("BEGIN TRANSACTION")
             self._local.cursor = cursor

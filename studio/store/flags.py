@@ -88,8 +88,16 @@ class Flags:
         )
         return {row["kind"]: row["rows"] for row in sorted(rows, key=lambda row: -row["rows"])}
 
-    def dismiss(self, key: str, author: str) -> None:
-        self._db.execute("INSERT INTO dismissed_flags VALUES (?, ?, ?)", [key, author, as_stored(now())])
+    def dismiss(self, key: str, author: str, action_id: str = "") -> None:
+        """Close a flag; as part of an action, if it is open again when that is taken back."""
+        self._db.execute(
+            "INSERT INTO dismissed_flags (key, author, created_at, action_id) VALUES (?, ?, ?, ?)",
+            [key, author, as_stored(now()), action_id],
+        )
+
+    def reopen_of(self, action_id: str) -> None:
+        """Open again what an action closed."""
+        self._db.execute("DELETE FROM dismissed_flags WHERE action_id = ?", [action_id])
 
     def reopen(self, key: str) -> None:
         self._db.execute("DELETE FROM dismissed_flags WHERE key = ?", [key])

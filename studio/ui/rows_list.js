@@ -262,9 +262,9 @@ function paintFoot() {
   pageOn.setAttribute("aria-label", word("page_on"));
   pageBack.setAttribute("aria-disabled", String(state.view.offset === 0));
   pageOn.setAttribute("aria-disabled", String(state.view.offset + state.order.length >= state.total));
-  part(status, [state.said, state.last?.id], () => {
+  const canUndo = Boolean(state.saidOf) && state.last?.id === state.saidOf && !state.bulk;
+  part(status, [state.said, canUndo], () => {
     if (!state.said) return [];
-    const canUndo = state.last && !state.bulk;
     return [state.said, canUndo ? button(word("undo"), { class: "st-link", onclick: undo }) : null];
   });
   part(keyLine, "keys", () => [

@@ -29,6 +29,7 @@ const state = {
   landing: "first",
   loaded: false,
   said: "",
+  saidOf: null,
 };
 let serial = 0;
 let pageAsked = 0;
@@ -147,7 +148,7 @@ function receive() {
 
 function start(project) {
   Object.assign(state, {
-    project, view: recalled(project), order: [], selected: null, detail: null, everything: false, bulk: null, turn: 0, said: "", loaded: false,
+    project, view: recalled(project), order: [], selected: null, detail: null, everything: false, bulk: null, turn: 0, said: "", saidOf: null, loaded: false,
   });
   state.checked.clear();
   for (const line of lines.values()) for (const job of line) clearTimeout(job.timer);
@@ -177,7 +178,7 @@ function takeReply(reply, number) {
     state.bulk = null;
     if (reply.ok) uncheck();
   }
-  if (reply.action) say(didWhat(reply.action));
+  if (reply.action) say(didWhat(reply.action), reply.action.undoes ? null : reply.action.id);
   if (!reply.ok && !reply.id) say(reply.text);
   if (reply.created !== undefined || reply.creating) creator?.settle(reply);
   if (reply.show && state.order.includes(reply.show)) select(reply.show);
@@ -193,6 +194,8 @@ function didWhat(action) {
 
 /** Change a row. One change at a time, so that each names the version that the one before has made. */
 function change(id, kind, data, isDone, after = {}) {
+  // From here on undoing would take back this one.
+  state.saidOf = null;
   const line = lines.get(id) ?? [];
   line.push({ kind, data, isDone, ...after });
   lines.set(id, line);
@@ -308,8 +311,10 @@ function turnPage(by) {
   load();
 }
 
-function say(text) {
+/** `action`: what "Undo" beside the text would take back, as long as nothing was done since. */
+function say(text, action = null) {
   state.said = text;
+  state.saidOf = action;
 }
 
 // Numbers and moments -----------------------------------------------------------------------------------------------

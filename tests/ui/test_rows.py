@@ -205,6 +205,28 @@ def test_a_bulk_change_of_all_that_match_is_undone_at_once(shown: Shown) -> None
     until(lambda: not dataset.count(shown.demo.studio, shown.project_id, RowFilter(statuses=("rejected",))))
 
 
+def test_undo_beside_a_text_is_offered_only_while_it_means_that(shown: Shown) -> None:
+    def judge(count: int) -> None:
+        boxes = shown.page.locator('tbody input[type="checkbox"]')
+        for number in range(count):
+            boxes.nth(number).click()
+        shown.page.locator(".st-bulk").get_by_role("button", name="Reject").click()
+        expect(shown.page.locator(".st-said")).to_contain_text(f"{count} rejected.")
+
+    beside = shown.page.locator(".st-said").get_by_role("button", name="Undo")
+    judge(2)
+    expect(beside).to_be_visible()
+    # Another decision: "Undo" would take back that one now.
+    draft = next(id_ for id_ in shown.ids[3:20] if shown.stored(id_).status == "draft")
+    shown.row(draft).click()
+    shown.page.keyboard.press("a")
+    until(lambda: shown.stored(draft).status == "approved")
+    expect(beside).to_have_count(0)
+    shown.page.keyboard.press("z")
+    expect(shown.page.locator(".st-said")).to_contain_text("Taken back.")
+    expect(beside).to_have_count(0)
+
+
 def test_drafts_are_triaged_to_the_last_one_over_pages(shown: Shown) -> None:
     shown.page.locator('[data-menu="statuses"]').click()
     shown.page.locator(".st-item").filter(has_text="draft").click()
