@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.ui.demo_components import Fake, conversation, serve
+from tests.ui.serving import stop
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +17,7 @@ def site() -> Iterator[tuple[Fake, str]]:
     fake = Fake()
     server, url = serve(fake)
     yield fake, url
-    server.should_exit = True
+    stop(server)
 
 
 @pytest.fixture

@@ -33,7 +33,14 @@ def serve_blocks(page: gr.Blocks, port: int = 0) -> tuple[uvicorn.Server, str]:
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
     )
-    threading.Thread(target=server.run, daemon=True).start()
+    server.thread = threading.Thread(target=server.run, daemon=True)
+    server.thread.start()
     while not server.started:
         time.sleep(0.05)
     return server, f"http://127.0.0.1:{port}/"
+
+
+def stop(server: uvicorn.Server) -> None:
+    """Stop serving, and wait until no request is under way any more."""
+    server.should_exit = True
+    server.thread.join(30)

@@ -18,7 +18,7 @@ from studio.ui.scans import Scans
 from studio.ui.session import Desk
 from tests.conftest import until
 from tests.ui.demo_boards import FRONT, Demo
-from tests.ui.serving import serve_blocks
+from tests.ui.serving import serve_blocks, stop
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]]
     demo = Demo(tmp_path_factory.mktemp("boards") / "workspace")
     server, url = demo.serve()
     yield demo, url
-    server.should_exit = True
+    stop(server)
     demo.studio.close()
 
 
@@ -272,7 +272,7 @@ def test_the_plan_leads_to_the_rows_it_leaves_out_under_its_recipe(browser: Brow
     expect(page.locator('.st-figure[data-figure="left_out"] strong')).to_have_text(str(len(report.left_out)))
     expect(page.locator(".st-l-length")).to_have_value("60")
     context.close()
-    server.should_exit = True
+    stop(server)
 
 
 # Guidelines

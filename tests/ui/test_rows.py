@@ -15,6 +15,7 @@ from studio.records import Example
 from studio.rows import RowFilter
 from tests.conftest import until
 from tests.ui.demo_rows import CANARY, Demo
+from tests.ui.serving import stop
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]]
     demo = Demo(tmp_path_factory.mktemp("rows") / "workspace")
     server, url = demo.serve()
     yield demo, url
-    server.should_exit = True
+    stop(server)
     demo.studio.close()
 
 

@@ -17,6 +17,7 @@ from studio.rows import RowFilter, Shares
 from studio.ui import words
 from tests.conftest import until
 from tests.ui.demo_boards import Demo
+from tests.ui.serving import stop
 
 APPROVED = RowFilter(statuses=("approved",))
 
@@ -26,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]]
     demo = Demo(tmp_path_factory.mktemp("sets") / "workspace")
     server, url = demo.serve()
     yield demo, url
-    server.should_exit = True
+    stop(server)
     demo.studio.close()
 
 
