@@ -11,9 +11,7 @@ EN: dict[str, str] = {
     "app.data.sets": "Split and snapshots",
     "app.data.rules": "Guidelines",
     "app.data.augment": "More examples",
-    "app.data.working": "{done} of {total}",
     "app.data.cancel": "Cancel",
-    "app.data.cancelled": "Cancelled.",
 }
 
 JA: dict[str, str] = {
@@ -25,7 +23,5 @@ JA: dict[str, str] = {
     "app.data.sets": "分割とスナップショット",
     "app.data.rules": "ガイドライン",
     "app.data.augment": "例を増やす",
-    "app.data.working": "{total}件中{done}件",
     "app.data.cancel": "中止",
-    "app.data.cancelled": "中止しました。",
 }
