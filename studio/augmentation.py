@@ -95,8 +95,9 @@ def keep(studio: Studio, drafts: Sequence[Example]) -> list[Example]:
     Raises:
         InvalidInput: one is no draft made here, or its source is gone or has changed sides meanwhile.
     """
+    parents = {parent.id: parent for parent in studio.store.examples.get_many([d.parent_id or "" for d in drafts])}
     for draft in drafts:
-        parent = studio.store.examples.get(draft.parent_id or "")
+        parent = parents.get(draft.parent_id or "")
         if parent is None or draft.status != "draft" or draft.source != "augmented":
             raise InvalidInput("This is no draft made from a row.", "Make the drafts again.")
         if (parent.project_id, parent.split) != (draft.project_id, draft.split):
@@ -175,14 +176,12 @@ def _tasks(studio: Studio, example_ids: Sequence[str], method: str, n: int, held
         raise InvalidInput(f"{n} drafts per row can't be made.", f"Choose 1 to {MAX_PER_ROW}.")
     if not example_ids:
         raise InvalidInput("No rows were chosen.", "Choose the rows to make drafts from.")
-    return [_task(studio, example_id, held_out) for example_id in dict.fromkeys(example_ids)]
-
-
-def _task(studio: Studio, example_id: str, held_out: bool) -> _Task:
-    source = studio.store.examples.get(example_id)
-    if source is None:
-        raise NotFound(f"There is no example {example_id}.", "Reload the table.")
-    return _task_of(source, projects.get(studio, source.project_id).language, held_out)
+    wanted = list(dict.fromkeys(example_ids))
+    found = studio.store.examples.get_many(wanted)
+    if missing := set(wanted) - {source.id for source in found}:
+        raise NotFound(f"There is no example {min(missing)}.", "Reload the table.")
+    languages = {id_: projects.get(studio, id_).language for id_ in {source.project_id for source in found}}
+    return [_task_of(source, languages[source.project_id], held_out) for source in found]
 
 
 def _task_of(source: Example, project_language: str, held_out: bool) -> _Task:
