@@ -73,12 +73,10 @@ class Examples:
     def _append_one(self, example: Example) -> None:
         content, content_id = content_of(example), None
         if example.version > 1:
-            before = self._db.row(
-                "UPDATE row_versions SET is_current = false WHERE n = ? AND id = ? AND is_current RETURNING content_id",
-                [number_of(example.id), example.id],
-            )
-            texts = before and self._db.row(f"SELECT {TEXTS} FROM contents WHERE id = ?", [before["content_id"]])
-            if before and texts and is_same_text(texts, content):
+            n = number_of(example.id)
+            self._db.execute("UPDATE row_versions SET is_current = false WHERE n = ? AND is_current", [n])
+            before = self._text_before(n, example.version)
+            if before and is_same_text(before, content):
                 content_id = before["content_id"]
         if content_id is None:
             content_id = self._db.next_content_ids(1)
@@ -87,6 +85,15 @@ class Examples:
         self._db.execute(
             f"INSERT INTO row_versions ({STATE}, is_current) VALUES ({places}, true)", state_of(example, content_id)
         )
+
+    def _text_before(self, n: int, version: int) -> Row | None:
+        """The texts of the version before, with their `content_id`."""
+        read: Row | None = self._db.kept.get("row")
+        if read is not None and read["n"] == n and read["version"] == version - 1:
+            return read
+        found = self._db.row("SELECT content_id FROM row_versions WHERE n = ? AND version = ?", [n, version - 1])
+        texts = found and self._db.row(f"SELECT {TEXTS} FROM contents WHERE id = ?", [found["content_id"]])
+        return found | texts if found and texts else None
 
     def revise(
         self, project_id: str, rows: RowFilter, changes: Mapping[str, Any], action_id: str, author: str, at: datetime
@@ -256,7 +263,10 @@ class Examples:
 
     def get(self, example_id: str) -> Example | None:
         found = self._with_texts("v.n = ? AND v.id = ? AND v.is_current", [number_of(example_id), example_id])
-        return example_of(found[0]) if found else None
+        if not found:
+            return None
+        self._db.kept["row"] = found[0]  # who changes a row has looked at it
+        return example_of(found[0])
 
     def get_many(self, example_ids: Sequence[str]) -> list[Example]:
         """Current rows, in the order of the ids; those that don't exist are left out."""

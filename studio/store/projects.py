@@ -53,10 +53,15 @@ class Projects:
             f"UPDATE projects SET {_CHANGING.replace(',', ' = ?,')} = ? WHERE id = ?",
             [*_values(project), project.id],
         )
+        self._db.kept.pop(project.id, None)
 
     def get(self, project_id: str) -> Project | None:
-        row = self._db.row("SELECT * FROM projects WHERE id = ?", [project_id])
-        return _project(row) if row else None
+        kept = self._db.kept
+        if project_id not in kept:
+            row = self._db.row("SELECT * FROM projects WHERE id = ?", [project_id])
+            kept[project_id] = _project(row) if row else None
+        found: Project | None = kept[project_id]
+        return found
 
     def by_name(self, name: str) -> Project | None:
         row = self._db.row("SELECT * FROM projects WHERE name = ? ORDER BY id LIMIT 1", [name])
