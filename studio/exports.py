@@ -4,10 +4,10 @@ compared with the rows it was made from."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio import __version__, projects, splits
 from studio.context import Studio
@@ -15,8 +15,10 @@ from studio.errors import Cancelled, InvalidInput
 from studio.formats import (
     ENDINGS,
     FORMATS,
+    Batch,
     Card,
     FormatName,
+    TooWideError,
     Written,
     verify,
     verify_columns,
@@ -38,8 +40,6 @@ APPROVED_AND_REJECTED = RowFilter(statuses=("approved", "rejected"))
 """For KTO, where a rejected answer is what not to say."""
 
 Progress = Callable[[int, int], None]
-_LOOKED_AT = 100
-"""Rows of a file of columns that are imported again one by one; all others are compared as columns."""
 
 
 @dataclass(frozen=True)
@@ -117,31 +117,38 @@ def export(
 
 
 def _as_columns(frozen: FrozenRows, out: Path, progress: Progress, cancelled: threading.Event) -> Exported | None:
-    """A Parquet file made without an object for each row; None: some rows are not plain enough for that."""
+    """A Parquet file made without an object for each row; None: a row has more than columns of text can hold."""
     total = 2 * len(frozen)
+    reads = threading.Lock()
 
-    def batches() -> Iterator[Any]:
+    def batches() -> Iterator[Batch]:
         done = 0
         for table in frozen.tables():
             if cancelled.is_set():
                 raise Cancelled("The export was cancelled.", "Nothing was written.")
-            if table is None:
-                raise _NotPlainError
-            yield table
+            odd = [i for i, is_plain in enumerate(table["is_plain"].to_pylist()) if not is_plain]
+            examples = frozen.pick([done + i for i in odd])
+            yield Batch(table, dict(zip(odd, examples, strict=True)))
             done += table.num_rows
             progress(done, total)
 
+    def pick(places: Sequence[int]) -> Sequence[Example]:
+        if cancelled.is_set():
+            raise _unverified(out)
+        with reads:
+            return frozen.pick(places)
+
     try:
-        written, digests = write_columns(batches(), out)
-    except _NotPlainError:
+        written, parts = write_columns(batches(), out)
+    except TooWideError:
         return None
-    differences = verify_columns(out, digests, next(frozen.batches(_LOOKED_AT)))
+    differences = verify_columns(out, parts, pick)
     progress(total, total)
     return Exported(written, differences)
 
 
-class _NotPlainError(Exception):
-    """A row needs more than columns of text."""
+def _unverified(out: Path) -> Cancelled:
+    return Cancelled(f"{out} is written, but reading it again was cancelled.", "It is not verified.")
 
 
 def write_verified(
@@ -157,7 +164,7 @@ def write_verified(
     try:
         return Exported(written, verify(written, examples()).differences)
     except Cancelled as error:
-        raise Cancelled(f"{out} is written, but reading it again was cancelled.", "It is not verified.") from error
+        raise _unverified(out) from error
 
 
 def push(

@@ -1,7 +1,7 @@
 """The files of other tools: recognised, read as drafts, written from examples, and compared after writing."""
 
 from studio.formats.card import Card
-from studio.formats.columns import verify_columns, write_columns
+from studio.formats.columns import Batch, TooWideError, verify_columns, write_columns
 from studio.formats.containers import Position, container_of, raw_rows
 from studio.formats.draft import Draft
 from studio.formats.plain import Plain, plain_of
@@ -16,6 +16,7 @@ __all__ = [
     "ENDINGS",
     "FIELDS",
     "FORMATS",
+    "Batch",
     "Card",
     "Draft",
     "FormatName",
@@ -23,6 +24,7 @@ __all__ = [
     "Position",
     "Preview",
     "Shape",
+    "TooWideError",
     "Verification",
     "Written",
     "container_of",

@@ -116,12 +116,15 @@ class Table:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._buffer:
-            return
+        if self._buffer:
+            self._write(self.table_of(self._buffer))
+            self._buffer = []
+
+    def table_of(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Rows as a table with this one's columns."""
         kinds = {**self.kinds, "tools": "text"} if self.is_wide else self.kinds
-        columns = [self._column([row.get(name) for row in self._buffer], kind) for name, kind in kinds.items()]
-        self._write(pa.Table.from_arrays(columns, schema=self.schema))
-        self._buffer = []
+        columns = [self._column([row.get(name) for row in rows], kind) for name, kind in kinds.items()]
+        return pa.Table.from_arrays(columns, schema=self.schema)
 
     def add_table(self, table: pa.Table) -> None:
         """Add rows that have this table's schema already."""

@@ -14,11 +14,13 @@ import duckdb
 from studio.errors import DiskFull, InvalidInput, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
-MEMORY_LIMIT = "192MB"
+MEMORY_LIMIT = "128MB"
 KEPT_STATEMENTS = 200
 Row = dict[str, Any]
 Add = Callable[[str, Any], None]
 """`Database.add` or `Appending.add`."""
+Stream = Callable[[str], Iterator[Any]]
+"""`Database.stream`."""
 
 
 def as_stored(moment: datetime) -> datetime:
@@ -138,6 +140,16 @@ class Database:
         finally:
             with contextlib.suppress(duckdb.Error):
                 cursor.execute("ROLLBACK")
+            cursor.close()
+
+    def stream(self, sql: str, rows: int = 10_000) -> Iterator[Any]:
+        """The result of a query as Arrow batches of so many rows, in the order of the table; they are made while one
+        goes on."""
+        cursor = self._cursor()
+        try:
+            with _errors():
+                yield from cursor.sql(sql).to_arrow_reader(rows)
+        finally:
             cursor.close()
 
     def identity(self) -> str:

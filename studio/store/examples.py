@@ -338,7 +338,7 @@ class Examples:
             order = read.columns(
                 f"SELECT v.n, v.version, v.content_id FROM row_versions v {where} ORDER BY v.n", parameters
             )
-            yield FrozenRows(read, order)
+            yield FrozenRows(read, self._db.stream, order)
 
     def count(
         self,

@@ -2,49 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from studio.records import Example
-from studio.store.columns import COLUMNS
-from studio.store.database import Reading
-from studio.store.stored import BATCH, EXAMPLE_COLUMNS, example_of
+from studio.store.columns import TEXT_COLUMNS, VERSION_COLUMNS
+from studio.store.database import Reading, Stream
+from studio.store.stored import BATCH, STATE_COLUMNS, TEXTS, example_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_STATE = ", ".join(f"v.{name}" for name in STATE_COLUMNS)
+_AT_ONCE = 5
+"""Batches whose versions are read at once; they are small beside the texts."""
+_DENSE = 4
+"""Up to so many times the texts that are wanted, all of a stretch are read in one go."""
 
 
 class FrozenRows:
-    """Rows as they were at one moment; made by `Examples.frozen` and good until that ends."""
+    """Rows as they were at one moment; made by `Examples.frozen` and good until that ends.
 
-    def __init__(self, read: Reading, order: Mapping[str, Any]) -> None:
-        self._read = read
+    Versions and texts are read each by itself and put beside each other here: joined and sorted in the database, the
+    texts would be copied several times. They are appended and never changed, so they can be read at any time.
+    """
+
+    def __init__(self, read: Reading, stream: Stream, order: Mapping[str, Any]) -> None:
+        self._read, self._stream = read, stream
         self._order = order
 
     def __len__(self) -> int:
         return len(self._order["n"])
 
     def batches(self, batch: int = BATCH) -> Iterator[list[Example]]:
-        for some in self._some(batch):
-            found = self._read.rows(f"SELECT {EXAMPLE_COLUMNS} {self._from(some)}", batch=some)
-            yield [example_of(row) for row in found]
+        for table in self._tables(_STATE, TEXTS, batch):
+            yield _examples(table)
 
-    def tables(self, batch: int = 2 * BATCH) -> Iterator[Any]:
-        """The rows as Arrow tables with the columns `COLUMNS`, many times as fast; None: some of a batch are not plain,
-        and that was all."""
-        for some in self._some(batch):
-            table = self._read.table(f"SELECT {COLUMNS} {self._from(some)}", some)
-            if False in table["is_plain"].unique().to_pylist():
-                yield None
-                return
-            yield table
+    def pick(self, places: Sequence[int]) -> list[Example]:
+        """The rows at these places, counted from 0, in this order."""
+        if not len(places):
+            return []
+        some = self._at(np.asarray(places, np.int64))
+        texts = _in_order(self.look_up(TEXTS, some), some["content_id"])
+        return _examples(_beside(self._versions(_STATE, some), texts))
 
-    def _some(self, batch: int) -> Iterator[Any]:
+    def tables(self, batch: int = BATCH) -> Iterator[pa.Table]:
+        """The rows as Arrow tables with the columns of `studio.store.columns`, many times as fast."""
+        return self._tables(VERSION_COLUMNS, TEXT_COLUMNS, batch)
+
+    def _tables(self, versions: str, texts: str, batch: int) -> Iterator[pa.Table]:
+        passing = _Passing(self, self._stream, texts, self._order["content_id"])
+        for start in range(0, len(self), _AT_ONCE * batch):
+            some = self._at(slice(start, start + _AT_ONCE * batch))
+            table = self._versions(versions, some)
+            for at in range(0, len(some), batch):
+                part = some.slice(at, batch)
+                yield _beside(table.slice(at, batch), passing.texts(start + at, part))
+
+    def _versions(self, columns: str, some: pa.Table) -> pa.Table:
+        joined = "FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version"
+        return _in_order(self._read.table(f"SELECT b.n AS number, {columns} {joined}", some), some["n"])
+
+    def look_up(self, columns: str, some: pa.Table) -> pa.Table:
+        """The texts of some rows, in any order, with their `number`."""
+        joined = "FROM batch b JOIN contents c ON c.id = b.content_id"
+        return self._read.table(f"SELECT c.id AS number, {columns} {joined}", some)
+
+    def _at(self, places: Any) -> pa.Table:
         import pyarrow as pa
 
-        for start in range(0, len(self), batch):
-            yield pa.table({name: column[start : start + batch] for name, column in self._order.items()})
+        return pa.table({name: column[places] for name, column in self._order.items()})
 
-    def _from(self, some: Any) -> str:
-        ids = some["content_id"].to_numpy()
-        return (
-            "FROM batch b JOIN row_versions v ON v.n = b.n AND v.version = b.version JOIN contents c"
-            f" ON c.id = b.content_id WHERE c.id BETWEEN {int(ids.min())} AND {int(ids.max())} ORDER BY v.n"
+
+class _Passing:
+    """Texts of rows that are gone through in order. Most stand in the order of the rows, and pass by in one reading of
+    the table; those of rows that were edited stand behind, and are looked up, as are all if few are wanted."""
+
+    def __init__(self, rows: FrozenRows, stream: Stream, columns: str, ids: Any) -> None:
+        self._rows, self._columns = rows, columns
+        behind = ids > np.minimum.accumulate(ids[::-1])[::-1]
+        passing = ids[~behind]
+        if len(passing) and _DENSE * len(passing) < passing[-1] - passing[0]:
+            behind[:] = True
+        self._behind = behind
+        self._stream = stream(
+            f"SELECT c.id AS number, {columns} FROM contents c"
+            + (f" WHERE c.id BETWEEN {passing[0]} AND {passing[-1]}" if len(passing) else "")
         )
+        self._rest: Any = None
+
+    def texts(self, start: int, some: pa.Table) -> pa.Table:
+        """The texts of the rows `some`, which begin at place `start`."""
+        import pyarrow as pa
+
+        behind = self._behind[start : start + len(some)]
+        found = [self._next(some["content_id"].to_numpy()[~behind])] if not behind.all() else []
+        if behind.any():
+            found.append(self._rows.look_up(self._columns, some.filter(pa.array(behind))))
+        return _in_order(pa.concat_tables(found), some["content_id"])
+
+    def _next(self, ids: Any) -> pa.Table:
+        """Those of the stream with these ids, which rise."""
+        import pyarrow as pa
+
+        found: list[Any] = []
+        while True:
+            if self._rest is None:
+                self._rest = next(self._stream)
+            numbers = self._rest["number"].to_numpy()
+            end = int(np.searchsorted(numbers, ids[-1], "right"))
+            wanted = np.isin(numbers[:end], ids, assume_unique=True)
+            part = self._rest.slice(0, end)
+            found.append(part if wanted.all() else part.filter(pa.array(wanted)))
+            if end < len(numbers):
+                self._rest = self._rest.slice(end)
+                break
+            self._rest = None
+            if len(numbers) and numbers[-1] == ids[-1]:
+                break
+        return pa.Table.from_batches(found)
+
+
+def _in_order(table: pa.Table, wanted: Any) -> pa.Table:
+    """The table with the values of its column `number` in the order of `wanted`, without that column."""
+    found, numbers = table["number"].to_numpy(), wanted.to_numpy()
+    if len(found) != len(numbers) or not np.array_equal(found, numbers):
+        order = np.argsort(found)
+        table = table.take(order[np.searchsorted(found, numbers, sorter=order)])
+    return table.drop_columns("number")
+
+
+def _beside(table: pa.Table, other: pa.Table) -> pa.Table:
+    for name, column in zip(other.column_names, other.columns, strict=True):
+        table = table.append_column(name, column)
+    return table
+
+
+def _examples(table: pa.Table) -> list[Example]:
+    names = table.column_names
+    columns = [column.to_pylist() for column in table.columns]
+    return [example_of(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from studio.records import Example, turns_from
+from studio.records import Example, Turn, turns_from
 from studio.store.database import Add, Row, as_stored, as_utc
 
 HEAD = 40
@@ -58,7 +58,7 @@ def example_of(row: Row) -> Example:
         project_id=row["project_id"],
         version=row["version"],
         status=row["status"],
-        messages=turns_from(json.loads(row["messages"])),
+        messages=_turns(row["messages"]),
         answer=row["answer"],
         rejected=row["rejected"],
         split=row["split"],
@@ -82,6 +82,11 @@ def example_of(row: Row) -> Example:
 
 def _from_json(text: str) -> dict[str, Any]:
     return json.loads(text) if text != "{}" else {}
+
+
+def _turns(text: str) -> tuple[Turn, ...]:
+    # The faster of the two makes floats of whole numbers of more than 64 bits; only `extra` can hold any.
+    return turns_from(json.loads(text) if '"extra":' in text else orjson.loads(text))
 
 
 def content_of(example: Example) -> list[Any]:
