@@ -7,7 +7,8 @@ from typing import Any
 
 from studio.errors import Cancelled, ImportRejected, StudioError
 from studio.formats import Draft, Preview
-from studio.imports import KEPT_ERRORS, ImportReport
+from studio.imports import ImportReport
+from studio.reading import KEPT_ERRORS
 from studio.sources import Source
 from studio.ui.words import say
 
