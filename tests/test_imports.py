@@ -294,7 +294,7 @@ def test_bad_rows_of_a_table_stay_a_table(studio: Studio, project: Project, tmp_
     assert kept.read_bytes().startswith(b"\xef\xbb\xbfstudio_left_out,")
     assert list(csv.reader(kept.read_text(encoding="utf-8-sig").splitlines())) == [
         ["studio_left_out", "質問", "回答", "点"],
-        ["row 3: the answer is empty", "何？", "", "'=1+1"],
+        ["row 3: `回答` is empty", "何？", "", "'=1+1"],
         ["row 4: has 1 cells where the header has 3", "短い"],
         ["row 5: not valid CSV (';' expected after '\"')", '"x"y;z;1'],
     ]

@@ -37,8 +37,9 @@ def container_of(path: Path) -> Container:
     try:
         if path.is_dir():
             if not files_of(path):
-                said = "{path} can't be read: there are no JSON, CSV or Parquet files in the folder."
-                raise InvalidInput(Phrase(said, path=path))
+                raise InvalidInput(
+                    Phrase("{path} can't be read: there are no JSON, CSV or Parquet files in the folder.", path=path)
+                )
             return "folder"
         with path.open("rb") as file:
             start = file.read(65_536)
@@ -229,7 +230,7 @@ def _csv_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield number, Broken(Phrase("not valid CSV ({detail})", detail=error), ["".join(lines).rstrip("\r\n")])
+            yield number, Broken(Phrase("not valid CSV ({detail})", detail=str(error)), ["".join(lines).rstrip("\r\n")])
             continue
         if not cells:
             number -= 1

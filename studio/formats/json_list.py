@@ -147,6 +147,6 @@ def _broken_list(window: _Text, row: int, fault: str, at: int) -> ImportRejected
             fault=fault,
             place=window.place(at),
         ),
-        (RowError(row, "not valid JSON"),),
+        (RowError(row, Phrase("not valid JSON: {fault} ({place})", fault=fault, place=window.place(at))),),
         "Nothing was imported. Mend the file and import it again.",
     )

@@ -147,6 +147,13 @@ def _text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
     return value
 
 
+def _filled(row: Mapping[str, Any], key: str) -> str:
+    text = _text(row, key)
+    if not text.strip():
+        raise InvalidInput(Phrase("`{column}` is empty", column=key))
+    return text
+
+
 def _system(row: Mapping[str, Any], turns: Sequence[Turn]) -> list[Turn]:
     """The system turn of a column beside the conversation."""
     text = _text(row, "system", "")
@@ -183,7 +190,7 @@ def _prompt(row: Mapping[str, Any], known: set[str]) -> list[Turn]:
     if are_turns(value):
         turns += read_turns(value, "prompt", learn=False)
     elif not (value in (None, "") and turns and turns[-1].role == "tool"):
-        turns.append(Turn("user", _text(row, "prompt")))
+        turns.append(Turn("user", _filled(row, "prompt")))
     known.add("system")
     return [*_system(row, turns), *turns]
 
@@ -191,13 +198,16 @@ def _prompt(row: Mapping[str, Any], known: set[str]) -> list[Turn]:
 def _completion(value: Any, name: str) -> list[Turn]:
     if are_turns(value):
         return read_turns(value, name, learn=True)
-    return [Turn("assistant", _text({name: value}, name), True)]
+    return [Turn("assistant", _filled({name: value}, name), True)]
 
 
 def _side(row: Mapping[str, Any], name: str) -> list[Turn]:
     """One side of a pair: a text, a turn, or a list of turns."""
     value = row.get(name)
-    return [read_turn(value, learn=True)] if isinstance(value, Mapping) else _completion(value, name)
+    if isinstance(value, Mapping):
+        return [read_turn(value, learn=True)]
+    # An empty worse answer is none.
+    return [Turn("assistant", "", True)] if name == "rejected" and value == "" else _completion(value, name)
 
 
 def _pair(
@@ -209,8 +219,11 @@ def _pair(
         InvalidInput: more than the last answer differs; it tells of the columns in `names`.
     """
     if [(t.role, t.content) for t in better[:-1]] != [(t.role, t.content) for t in worse[:-1]]:
-        said = "`{column}` and `{column_2}` differ in more than the last answer"
-        raise InvalidInput(Phrase(said, column=names[0], column_2=names[1]))
+        raise InvalidInput(
+            Phrase(
+                "`{column}` and `{column_2}` differ in more than the last answer", column=names[0], column_2=names[1]
+            )
+        )
     answer, other = better[-1], worse[-1]
     if other.role != "assistant":
         raise InvalidInput(Phrase("`{column}` does not end with an answer", column=names[1]))
