@@ -17,6 +17,7 @@ from studio.formats import FIELDS, Encoding, NotTextError, Preview, Shape
 from studio.imports import Checked, ImportReport
 from studio.sources import Source
 from studio.ui import incoming
+from studio.ui.running import settled_soon
 from studio.ui.session import QUIET, Desk, Session, author_of, guarded
 from studio.ui.words import say, t
 from studio.ui.work import Work, WorkPanel, panel
@@ -67,6 +68,9 @@ class ImportPart:
     report: gr.HTML
     rest: gr.Button
     preview: gr.Column
+    """What is to be imported, and the buttons."""
+    reading: gr.Column
+    """How it is read."""
     about: gr.HTML
     go: gr.Button
     approved: gr.Checkbox
@@ -82,7 +86,7 @@ class ImportPart:
     def looked(self) -> list[Any]:
         """What a look at a file fills."""
         return [
-            *(self.incoming, self.preview, self.about, self.shape, self.encoding, self.table),
+            *(self.incoming, self.preview, self.reading, self.about, self.shape, self.encoding, self.table),
             *self.columns.values(),
             *self.ready,
         ]
@@ -123,11 +127,11 @@ class ImportPart:
             _stop_looking(desk, at)
             kept = (gr.skip(),) * len(part.panel.view)
             if not file:
-                return *_nothing(), *kept
+                return *_nothing(), *kept, False
             try:
-                return on_screen(at, Incoming(Source(((None, Path(file)),))))
+                return *on_screen(at, Incoming(Source(((None, Path(file)),)))), False
             except StudioError as error:
-                return *_nothing(incoming.error_html(error, at.language)), *kept
+                return *_nothing(incoming.error_html(error, at.language)), *kept, False
 
         def again(at: Session, now: Incoming) -> tuple[Any, ...]:
             """What is on screen, read in another way; if that can't be, it stays for a third."""
@@ -135,9 +139,16 @@ class ImportPart:
                 return on_screen(at, now)
             except StudioError as error:
                 _stop_looking(desk, at)
-                kept = (gr.skip(),) * (len(part.looked) - 1 - len(part.ready))
-                said = incoming.error_html(error, at.language)
-                return now, *kept, *_buttons(at.language, said), *((gr.skip(),) * len(part.panel.view))
+                kept = (gr.skip(),) * len(part.columns)
+                said = _buttons(at.language, incoming.error_html(error, at.language))
+                about = incoming.name_html(now.source)
+                return (
+                    now,
+                    *(gr.skip(), gr.skip(), about, gr.skip(), gr.skip(), ""),
+                    *kept,
+                    *said,
+                    *part.panel.show(desk, at),
+                )
 
         @guarded
         def choose(at: Session, now: Incoming | None, name: str) -> tuple[Any, ...]:
@@ -232,8 +243,7 @@ class ImportPart:
             return *kept, *_failed(work.error, at.language), *after, *shown
 
         looked = [*self.looked, *self.panel.view]
-        self.file.upload(look, [session, self.file], looked, **QUIET)
-        self.file.clear(look, [session, self.file], looked, **QUIET)
+        gr.on([self.file.upload, self.file.clear], look, [session, self.file], [*looked, self.approved], **QUIET)
         self.shape.input(choose, [session, self.incoming, self.shape], looked, **QUIET)
         self.encoding.input(decode, [session, self.incoming, self.encoding], looked, **QUIET)
         gr.on(
@@ -320,7 +330,7 @@ def _look_through(desk: Desk, at: Session, now: Incoming) -> None:
 
     if now.is_readable:
         with contextlib.suppress(Busy):
-            desk.works.start(at.project_id, KIND, look, desk.studio.closing, gives_way=True)
+            settled_soon(desk.works.start(at.project_id, KIND, look, desk.studio.closing, gives_way=True))
 
 
 def _stop_looking(desk: Desk, at: Session) -> None:
@@ -334,6 +344,7 @@ def _looked(now: Incoming, preview: Preview, about: str, language: str) -> tuple
     encoding = now.encoding or preview.encoding
     return (
         now,
+        gr.update(visible=True),
         gr.update(visible=True),
         about,
         gr.update(value=preview.shape.name if preview.shape else None),
@@ -350,7 +361,15 @@ def _nothing(said: str = "") -> tuple[Any, ...]:
     """No file on screen; only what is to be said of the last one."""
     columns = (gr.update(),) * (len(TEXTS) + len(META))
     return (
-        *(None, gr.update(visible=False), "", gr.update(value=None), gr.update(value=None), ""),
+        *(
+            None,
+            gr.update(visible=False),
+            gr.update(visible=False),
+            "",
+            gr.update(value=None),
+            gr.update(value=None),
+            "",
+        ),
         *columns,
         *(said, gr.update(interactive=False), gr.update(visible=False)),
     )
@@ -358,7 +377,7 @@ def _nothing(said: str = "") -> tuple[Any, ...]:
 
 def _buttons(language: str, said: str, *, can_go: bool = False, good: int = 0, bad: int = 0) -> tuple[Any, ...]:
     """What is to be said, and the button that imports: all rows, or without the bad ones."""
-    words = say(language, "app.import.go_all", n=f"{good:,}") if good else say(language, "app.import.go")
+    words = say(language, "app.import.go_all", n=f"{good:,}") if good > 1 else say(language, "app.import.go")
     rest = say(language, "app.import.go_rest", good=f"{good:,}", bad=f"{bad:,}")
     has_rest = bool(good and bad)
     go = gr.update(value=words, interactive=can_go and not bad, visible=not has_rest)
@@ -418,15 +437,17 @@ def build(session: gr.State) -> ImportPart:
         )
         fetch = gr.Button(t("app.import.fetch"), size="sm", elem_id="import-fetch", min_width=90)
     shown = panel(KIND)
-    report = gr.HTML("", elem_id="import-report", elem_classes="st-plain")
     with gr.Column(visible=False, elem_id="import-preview", elem_classes="st-card") as preview:
         about = gr.HTML("", elem_id="import-about", elem_classes="st-plain")
         with gr.Row(elem_classes="st-import-do"):
             approved = gr.Checkbox(
                 False, label=t("app.import.approved"), info=t("app.import.approved_info"), elem_id="import-approved"
             )
-            rest = gr.Button(t("app.import.go"), variant="primary", visible=False, elem_id="import-go-rest")
-            go = gr.Button(t("app.import.go"), variant="primary", elem_id="import-go")
+            rest = gr.Button(t("app.import.go"), variant="primary", visible=False, elem_id="import-go-rest", size="md")
+            go = gr.Button(t("app.import.go"), variant="primary", elem_id="import-go", size="md")
+    # Beside the button, and there too when nothing is to be imported any more.
+    report = gr.HTML("", elem_id="import-report", elem_classes="st-plain")
+    with gr.Column(visible=False, elem_id="import-reading", elem_classes="st-card") as reading:
         with gr.Row(elem_classes="st-fields"):
             shape = gr.Dropdown(
                 [(t(f"app.import.shape.{name}"), name) for name in FIELDS],
@@ -453,6 +474,7 @@ def build(session: gr.State) -> ImportPart:
         report,
         rest,
         preview,
+        reading,
         about,
         go,
         approved,

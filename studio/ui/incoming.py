@@ -70,6 +70,10 @@ def about_html(
     return "".join(f'<p class="st-about">{line}</p>' for line in lines)
 
 
+def name_html(source: Source) -> str:
+    return f'<p class="st-about"><strong>{escape(source.name or source.first.name)}</strong></p>'
+
+
 def encoding_word(name: str, language: str) -> str:
     key = f"app.import.encoding.{name}"
     return say(language, key) if key in EN else name
@@ -152,7 +156,7 @@ def checked_html(found: Checked, language: str) -> str:
         return outcome_html("bad", title, s("rejected_hint"), *_bad_rows(found.errors, found.bad, language))
     if not found.is_whole:
         return outcome_html("quiet", s("not_whole", n=f"{total:,}"))
-    return outcome_html("quiet", s("all_good", n=f"{total:,}"))
+    return outcome_html("quiet", s("one_good") if total == 1 else s("all_good", n=f"{total:,}"))
 
 
 def _bad_rows(errors: Sequence[RowError], bad: int, language: str) -> list[str]:
@@ -181,7 +185,7 @@ def error_html(error: StudioError, language: str) -> str:
         title = s("rejected", n=f"{error.bad:,}", all=f"{error.good + error.bad:,}")
         if not error.good and error.bad == 1:
             # A broken list, or the only row: the message says it all.
-            return outcome_html("bad", escape(told(language, error.message)), s("all_bad_hint"))
+            return outcome_html("bad", escape(told(language, error.message)), escape(told(language, error.hint)))
         if not error.good:
             title = s("all_bad", all=f"{error.bad:,}")
             return outcome_html("bad", title, s("all_bad_hint"), *_bad_rows(error.rows, error.bad, language))

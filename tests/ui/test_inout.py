@@ -262,15 +262,15 @@ def test_the_encoding_is_said_and_can_be_chosen(site: Site, open_part: Open, tmp
     about, cells = page.locator("#import-about"), page.locator("#import-table td")
     expect(about).to_contain_text("Read as Japanese (Shift_JIS, cp932).")
     expect(cells).to_have_text(["延滞料はいくらですか。", "1日20円です。"])
-    pick(page, "encoding", "Korean (cp949)")
-    expect(about).to_contain_text("Read as Korean (cp949).")
+    pick(page, "encoding", "Simplified Chinese (GB18030)")
+    expect(about).to_contain_text("Read as Simplified Chinese (GB18030).")
     expect(cells.first).not_to_have_text("延滞料はいくらですか。")
     pick(page, "encoding", "Unicode (UTF-8)")
     report = page.locator("#import-report")
     expect(report).to_contain_text("rows.csv is not UTF-8 text (line 2).")
     expect(page.locator("#import-go")).to_be_disabled()
     pick(page, "encoding", "Japanese (Shift_JIS, cp932)")
-    expect(report).to_contain_text("1 rows, and all can be imported.")
+    expect(report).to_contain_text("One row, and it can be imported.")
     page.locator("#import-go").click()
     expect(report).to_contain_text("1 examples added.")
     assert [e.answer for e in site.rows()] == ["1日20円です。"]
@@ -293,9 +293,14 @@ def test_larger_files_have_the_command_line(site: Site, open_part: Open) -> None
 
 def test_a_long_import_is_cancelled_and_leaves_nothing(site: Site, open_part: Open, tmp_path: Path) -> None:
     page = open_part("Add and import")
-    drop(page, lines(tmp_path / "many.jsonl", [{"instruction": f"Q{n}", "output": "A" * 100} for n in range(MANY)]))
+    drop(
+        page,
+        lines(tmp_path / "many.jsonl", [{"instruction": f"Q{n}", "output": "A" * 100, "n": n} for n in range(MANY)]),
+    )
+    # Nobody has to wait for the look through all rows.
+    expect(page.locator("#import-progress")).to_contain_text("Looking through all rows…")
     page.locator("#import-go").click()
-    expect(page.locator("#import-progress [role=progressbar]")).to_be_visible()
+    expect(page.locator("#import-progress")).to_contain_text("Reading the rows…")
     expect(page.locator("#import-go")).to_be_disabled()
     page.locator("#import-cancel").click()
     expect(page.locator("#import-report")).to_contain_text("Cancelled. Nothing was added.")

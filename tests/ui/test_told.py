@@ -33,6 +33,12 @@ IMPORTING = (
     "formats/shapes",
     "formats/shape_readers",
     "formats/turns",
+    "transfer",
+    "hub/dataset",
+    "hub/download",
+    "hub/layout",
+    "hub/reference",
+    "hub/repo",
     "ui/work",
 )
 
