@@ -420,6 +420,7 @@ def test_nothing_is_clipped_on_a_small_screen_in_japanese(site: Site, open_part:
     rows = [{"instruction": "開館時間を教えてください。", "output": "9時です。" * 40}]
     drop(page, lines(tmp_path / "行.jsonl", rows))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator("#import-approved input").check()
     page.locator("#import-go").click()
     expect(page.locator("#import-report")).to_contain_text("1件を追加しました。")
     go_to(page, "書き出し")
