@@ -138,6 +138,10 @@ def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Calla
     import_.add_argument("--approve", action="store_true", help="rows arrive approved")
     import_.add_argument("--shape", choices=tuple(SHAPES), help="how the rows are to be read (default: as they look)")
     import_.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="a column called otherwise")
+    import_.add_argument("--skip-bad", action="store_true", help="import the good rows, and keep the others in a file")
+    import_.add_argument(
+        "--encoding", metavar="NAME", help="what text was saved in, such as cp932 (default: found out)"
+    )
     import_.add_argument("--preview", action="store_true", help="show how the first rows read, and import nothing")
 
     export = add("export", data_commands.export, "write rows to a file for other tools, and verify it")

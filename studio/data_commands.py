@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from studio.console import opened, print_value, progress_bar, project_of, stoppable, tenths
-from studio.errors import InvalidInput, WorkError
+from studio.errors import InvalidInput, RowError, WorkError
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
         source = sources.find(studio, options.file, progress=progress_bar(), cancelled=stop.is_set)
         shape = None
         if options.shape or mapping:
-            found = imports.preview(studio, source.first).shape
+            found = imports.preview(studio, source.first, encoding=options.encoding).shape
             name = options.shape or (found.name if found else None)
             if name is None:
                 raise InvalidInput("The file's columns say nothing about their shape.", "Name one with --shape.")
             shape = Shape(name, mapping)
         if options.preview:
-            _preview(options, imports.preview(studio, source.first, shape))
+            _preview(options, imports.preview(studio, source.first, shape, options.encoding))
             return
         try:
             report = imports.import_files(
@@ -67,20 +67,36 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
                 shape=shape,
                 approve=options.approve,
                 source=source.name,
+                skip_bad=options.skip_bad,
+                encoding=options.encoding,
                 progress=tenths("imported"),
                 cancelled=stop,
             )
         except ImportRejected as error:
             if options.json:
-                errors = [{"row": e.row, "reason": e.reason} for e in error.rows]
-                print(json.dumps({"added": 0, "skipped": 0, "errors": errors}, ensure_ascii=False))
+                value = {"added": 0, "skipped": 0, "errors": _errors_value(error.rows)}
+                print(json.dumps(value, ensure_ascii=False))
             raise
         text = f"{report.added} examples added, {report.skipped} were there already."
         text += f" {report.changed} were changed." if report.changed else ""
         text += f" {report.held} break a rule and are drafts." if report.held else ""
-        value = {"added": report.added, "skipped": report.skipped, "errors": []}
-        value |= {name: n for name, n in (("changed", report.changed), ("held", report.held)) if n}
-        print_value(options, value, text)
+        text += f" Read as {report.encoding}." if report.encoding else ""
+        kept = [str(path) for path in report.left_out_in]
+        text += f" {report.left_out} bad rows were left out; they are in {', '.join(kept)}." if kept else ""
+        text += "".join(f"\nrow {e.row}: {e.reason}" for e in report.errors[: imports.SHOWN_ERRORS])
+        value = {"added": report.added, "skipped": report.skipped, "errors": _errors_value(report.errors)}
+        more = {
+            "changed": report.changed,
+            "held": report.held,
+            "left_out": report.left_out,
+            "left_out_in": kept,
+            "encoding": report.encoding,
+        }
+        print_value(options, value | {name: said for name, said in more.items() if said}, text)
+
+
+def _errors_value(errors: Iterable[RowError]) -> list[dict[str, Any]]:
+    return [{"row": error.row, "reason": error.reason} for error in errors]
 
 
 def _pair(item: str) -> tuple[str, str]:
@@ -97,14 +113,18 @@ def _preview(options: argparse.Namespace, preview: Any) -> None:
         else {"row": number, "messages": [turn.as_message() for turn in row.turns], "rejected": row.rejected}
         for number, row in preview.rows
     ]
+    encoding = preview.encoding
     value = {
         "container": preview.container,
+        "encoding": encoding.name if encoding else None,
         "shape": preview.shape.name if preview.shape else None,
         "is_sure": preview.is_sure,
         "columns": list(preview.columns),
         "rows": rows,
     }
     lines = [f"{preview.container}, shape {value['shape']}, columns: {', '.join(preview.columns)}"]
+    if encoding and (encoding.name != "utf-8" or not encoding.is_sure):
+        lines += [f"read as {encoding.name}" + (f"; or is it {', '.join(encoding.others)}?" if encoding.others else "")]
     lines += [f"{row['row']:4}  {row.get('error') or row['messages'][-1]['content'][:80]!r}" for row in rows]
     print_value(options, value, "\n".join(lines))
 

@@ -17,12 +17,42 @@
         ├── RunFailed             a training run ended without an adapter
         └── Cancelled             the user asked to stop
 
-A message says what happened; `hint` says what to do. Both are plain sentences that an expert can read.
+A message says what happened; `hint` says what to do. Both are plain sentences that an expert can read. They are
+English; an interface says them in another language by their text, or by the template of a `Phrase`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+
+class Phrase(str):
+    """A text that remembers how it was made, so that it can be said in another language: `Phrase("row {n}", n=3)`.
+
+    A value that is a phrase itself is translated too. Values whose keys begin with `column` name columns of a file.
+    """
+
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Phrase:
+        made = super().__new__(cls, template.format(**values))
+        made.template, made.values = template, values
+        return made
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        """For copies: a text that was filled in already can't be filled in again."""
+        return (self.template,), dict(self.values)
+
+    def with_columns(self, names: Mapping[str, str]) -> Phrase:
+        """The same of a file whose columns have other names: ours → the file's; without one, ours stays."""
+        renamed = {
+            key: names.get(str(value)) or value if key.startswith("column") else value
+            for key, value in self.values.items()
+        }
+        return Phrase(self.template, **renamed)
 
 
 class StudioError(Exception):
@@ -63,11 +93,20 @@ class RowError:
 
 
 class ImportRejected(RequestError):
-    """A file has bad rows; nothing was imported."""
+    """A file has bad rows; nothing was imported.
 
-    def __init__(self, message: str, rows: tuple[RowError, ...], hint: str = "") -> None:
+    Args:
+        rows: the bad rows; of very many only the first.
+        bad: how many they are.
+        good: how many rows could be imported without them; 0 also where nothing can be read beyond a bad one.
+    """
+
+    def __init__(
+        self, message: str, rows: tuple[RowError, ...], hint: str = "", *, bad: int | None = None, good: int = 0
+    ) -> None:
         super().__init__(message, hint)
-        self.rows = rows
+        self.rows, self.good = rows, good
+        self.bad = len(rows) if bad is None else bad
 
 
 class Conflict(RequestError):

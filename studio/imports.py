@@ -1,4 +1,5 @@
-"""Rows come in from files: looked at first, then added all of them or none.
+"""Rows come in from files: looked at first, then added all of them or none; or, if that is asked for, the good ones,
+and the others are kept in a file from which they can be mended and imported.
 
 What is there already is skipped: a row that asks and answers the same, letter by letter, as one of the project or of
 the file before it. Rows that the studio itself wrote carry their id, and are compared with the row of that id here:
@@ -13,37 +14,31 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from studio import dataset, formats, projects, rules
 from studio.context import Studio
-from studio.errors import Cancelled, ImportRejected, InvalidInput, RowError
-from studio.formats import Draft, Plain, Position, Preview, Shape
-from studio.records import Example, Project, Split, Status, new_id, now
+from studio.errors import Cancelled, ImportRejected, InvalidInput, Phrase, RowError
+from studio.formats import Draft, Encoding, LeftOut, Plain, Preview, Shape
+from studio.reading import Part, Progress, Reading, Task, in_its_encoding, parts_of, through
+from studio.records import Example, Status, new_id, now
 from studio.rows import Action, Flag
 from studio.store.loading import Load
 
 SHOWN_ERRORS = 20
-KEPT_ERRORS = 500
-"""Bad rows that are told one by one; the others are only counted."""
 _TOGETHER = 1000
 """Rows that are looked up at once."""
-_HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _ID = re.compile("e_[0-7][0-9a-f]{21}")
-_EVERY = 500
-"""Rows between two looks at whether to stop."""
 _FIELDS = ("messages", "answer", "rejected", "extra", "answer_extra", "learn_answer", "rating", "note")
 """What a file can change of a row that is here."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did. It is all or nothing: with any bad row, nothing is added."""
+    """What an import did. It is all or nothing, unless bad rows were to be left out."""
 
     added: int
     skipped: int
@@ -52,15 +47,43 @@ class ImportReport:
     """Rows of this project that were changed in the file."""
     held: int = 0
     """Rows that should have been approved, and are drafts since they break a rule."""
+    left_out: int = 0
+    """Bad rows."""
+    errors: tuple[RowError, ...] = ()
+    """What is wrong with the first of them."""
+    left_out_in: tuple[Path, ...] = ()
+    """Where they are kept, as they stood, with what is wrong with each: for each file that had some."""
+    encoding: str = ""
+    """What text was read in that wasn't UTF-8."""
 
 
-def preview(studio: Studio, path: Path, shape: Shape | None = None) -> Preview:
+@dataclass(frozen=True)
+class Checked:
+    """What a look through whole files found; nothing was added."""
+
+    good: int
+    bad: int
+    errors: tuple[RowError, ...]
+    """What is wrong with the first bad rows."""
+    is_whole: bool = True
+    """Whether it came to the end."""
+
+
+def preview(studio: Studio, path: Path, shape: Shape | None = None, encoding: str | None = None) -> Preview:
     """What a file seems to hold, and how its first rows read; with a shape, how they read in that one.
+
+    Args:
+        encoding: of text; None: what it seems to be. The preview says which, and whether that is sure.
 
     Raises:
         InvalidInput: the file can't be read or holds no rows.
     """
-    return formats.recognise(path, shape)
+    return formats.recognise(path, shape, formats.named(encoding) if encoding else None)
+
+
+def encoding_of(path: Path) -> Encoding:
+    """What a text file seems to be in that isn't UTF-8 to its end, although it may begin like that."""
+    return formats.encoding_of(path, whole=True)
 
 
 def import_file(
@@ -73,6 +96,8 @@ def import_file(
     author: str = "",
     side: str | None = None,
     source: str = "",
+    skip_bad: bool = False,
+    encoding: str | None = None,
     progress: Progress = lambda done, total: None,
     cancelled: threading.Event | None = None,
 ) -> ImportReport:
@@ -89,6 +114,8 @@ def import_file(
         approve=approve,
         author=author,
         source=source,
+        skip_bad=skip_bad,
+        encoding=encoding,
         progress=progress,
         cancelled=cancelled,
     )
@@ -103,6 +130,8 @@ def import_files(
     approve: bool = False,
     author: str = "",
     source: str = "",
+    skip_bad: bool = False,
+    encoding: str | None = None,
     progress: Progress = lambda done, total: None,
     cancelled: threading.Event | None = None,
 ) -> ImportReport:
@@ -113,130 +142,118 @@ def import_files(
         shape: how to read the rows; None: each as its own columns say.
         approve: whether rows arrive approved; what the file itself says of a row comes before that.
         source: where the files come from, for the history; empty: the first one's name.
+        skip_bad: add the good rows, and keep the others in a file in the folder of exports, unless all are bad.
+        encoding: of text; None: UTF-8, or what the file surely is.
         progress: called with bytes read and bytes in all.
 
     Raises:
-        InvalidInput: a file can't be read, or they hold no rows.
+        InvalidInput: a file can't be read, its encoding can't be told, or they hold no rows.
         ImportRejected: some rows are bad; the numbers and reasons of the first of them are in it.
         Cancelled: before the end; nothing was added.
     """
-    if not files:
-        raise InvalidInput("There is no file to import.")
     project = projects.get(studio, project_id)
     author = author or studio.settings.author
-    action = Action(new_id("h"), project.id, "imported", 0, author, source or files[0][1].name)
-    parts = tuple(_Part(path, next((held for held in _HELD_OUT if side == held), None)) for side, path in files)
-    task = _Task(project, parts, shape, "approved" if approve else "draft", action, progress, cancelled)
-    try:
-        # Rows that are dealt to sides are compared with all others: then nobody else may write meanwhile.
-        report = _run(studio, task, alone=project.shares is not None)
-    except _RowsOfOursError:
-        report = _run(studio, task, alone=True)
+    parts = parts_of(files)
+    action = Action(new_id("h"), project.id, "imported", 0, author, source or parts[0].path.name)
+    status: Status = "approved" if approve else "draft"
+    task = Task(project, parts, shape, status, action, skip_bad, progress, cancelled)
+
+    def run(task: Task) -> ImportReport:
+        try:
+            # Rows that are dealt to sides are compared with all others: then nobody else may write meanwhile.
+            return _run(studio, task, alone=project.shares is not None)
+        except _RowsOfOursError:
+            return _run(studio, task, alone=True)
+
+    report = in_its_encoding(task, encoding, run)
     studio.store.search.fill()
     return report
 
 
-@dataclass(frozen=True)
-class _Part:
-    path: Path
-    side: Split | None
+def check_files(
+    studio: Studio,
+    project_id: str,
+    files: Sequence[tuple[str | None, Path]],
+    *,
+    shape: Shape | None = None,
+    encoding: str | None = None,
+    progress: Progress = lambda done, total: None,
+    cancelled: threading.Event | None = None,
+) -> Checked:
+    """Look through whole files as `import_files` would read them: how many rows, which are bad, and why.
 
+    What stands against rows that are here already is only found by the import itself.
 
-@dataclass(frozen=True)
-class _Task:
-    project: Project
-    parts: tuple[_Part, ...]
-    shape: Shape | None
-    status: Status
-    action: Action
-    progress: Progress
-    cancelled: threading.Event | None
+    Raises:
+        InvalidInput, ImportRejected: as `import_files` does of a file that can't be read to its end.
+    """
+    project = projects.get(studio, project_id)
+    action = Action(new_id("h"), project.id, "imported", 0)
+    task = Task(project, parts_of(files), shape, "draft", action, True, progress, cancelled)
 
-    @property
-    def name(self) -> str:
-        """What is imported, in a sentence."""
-        return self.parts[0].path.name if len(self.parts) == 1 else self.action.detail
+    def run(task: Task) -> Checked:
+        look = Reading(task)
+        try:
+            through(task, look)
+        except Cancelled:
+            return Checked(look.good, look.bad, look.told(), is_whole=False)
+        return Checked(look.good, look.bad, look.told())
+
+    return in_its_encoding(task, encoding, run)
 
 
 class _RowsOfOursError(Exception):
     """The file has rows to be compared with those that are here, and somebody could be changing them."""
 
 
-def _run(studio: Studio, task: _Task, *, alone: bool) -> ImportReport:
-    containers = [formats.container_of(part.path) for part in task.parts]
+def _run(studio: Studio, task: Task, *, alone: bool) -> ImportReport:
     with studio.store.load(task.action, "import", alone=alone) as load:
         work = _Import(studio, task, load, alone)
-        for part, container, rows in zip(task.parts, containers, _watched(task), strict=True):
-            work.begin(part)
-            for number, draft in formats.read_rows(work.odd(rows), task.shape, container):
-                work.take(number, draft)
-        report = work.end()
-        if report.added or report.changed:
-            with load.turn():
-                dataset.record_import(studio, replace(task.action, rows=report.added + report.changed))
+        try:
+            through(task, work)
+            report = work.end()
+            action = task.action
+            if report.left_out:
+                action = replace(action, detail=f"{action.detail}; {report.left_out} left out")
+            if report.added or report.changed:
+                with load.turn():
+                    dataset.record_import(studio, replace(action, rows=report.added + report.changed))
+        except BaseException:
+            work.drop()
+            raise
         return report
 
 
-def _watched(task: _Task) -> Iterator[Iterator[tuple[int, Any]]]:
-    """Each file's rows, with word of how far all of them are."""
-    positions = [formats.Position(part.path) for part in task.parts]
-    total, before = sum(position.total for position in positions), 0
-    for part, position in zip(task.parts, positions, strict=True):
-        yield _rows(task, part.path, position, before, total)
-        before += position.total
-    task.progress(total, total)
-
-
-def _rows(task: _Task, path: Path, position: Position, before: int, total: int) -> Iterator[tuple[int, Any]]:
-    for count, row in enumerate(formats.raw_rows(path, position)):
-        if count % _EVERY == 0:
-            if task.cancelled is not None and task.cancelled.is_set():
-                raise Cancelled("The import was cancelled.", "Nothing was added.")
-            task.progress(before + position.done(), total)
-        yield row
-
-
-class _Import:
+class _Import(Reading):
     """Files on their way in."""
 
-    def __init__(self, studio: Studio, task: _Task, load: Load, alone: bool) -> None:
+    def __init__(self, studio: Studio, task: Task, load: Load, alone: bool) -> None:
+        super().__init__(task)
         self._store, self._load, self._alone = studio.store, load, alone
-        self._project, self._action, self._status = task.project, task.action, task.status
-        self._name, self._shape, self._parts = task.name, task.shape, len(task.parts)
-        self._part, self._side, self._file = 0, task.parts[0].side, ""
-        self._errors: list[tuple[int, RowError]] = []
-        """Each with the number of its file."""
-        self._bad, self._skipped, self._changed, self._held = 0, 0, 0, 0
-        self._waiting: list[tuple[int, Draft]] = []
+        self._project, self._action = task.project, task.action
+        self._skipped, self._changed, self._held = 0, 0, 0
+        self._waiting: list[tuple[int, Draft, Sequence[Any]]] = []
         """Rows with an id, to be looked up together."""
+        self._folder = studio.workspace.exports
+        self._left_out: list[LeftOut] = []
+        self._leaving: LeftOut | None = None
+        """Where bad rows of the file at hand are kept."""
 
-    def begin(self, part: _Part) -> None:
-        """What comes now is of this file."""
-        if not self._bad:
+    @property
+    def _is_lost(self) -> bool:
+        """Whether nothing can be added any more, so that bad rows are only counted."""
+        return self.bad > 0 and not self._task.skip_bad
+
+    def begin(self, part: Part) -> None:
+        if not self._is_lost:
             self._take_waiting()
-        self._part, self._side = self._part + 1, part.side
-        self._file = f" ({part.path.name})" if self._parts > 1 else ""
-
-    def odd(self, rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-        """Take in the plain rows on the way, and hand on the others."""
-        shape = self._shape
-        if (shape is not None and shape.columns) or self._side is not None:
-            yield from rows
-            return
-        is_single = self._project.format == "instruction"
-        for number, row in rows:
-            plain = formats.plain_of(row)
-            if (
-                plain is None
-                or (shape is not None and plain.shape != shape.name)
-                or (is_single and len(plain.turns) > 1 and plain.turns[-2]["role"] != "system")
-            ):
-                yield number, row
-            elif not self._bad:
-                self._take_plain(plain)
+        self._leaving = None
+        super().begin(part)
 
     def _take_plain(self, plain: Plain) -> None:
-        status, broken = self._checked(self._status, plain.answer)
+        if self._is_lost:
+            return
+        status, broken = self._checked(self._task.status, plain.answer)
         id_ = self._load.add_plain(plain.turns, plain.answer, plain.input, status)
         self._load.flag(_flags(id_, broken))
 
@@ -250,32 +267,32 @@ class _Import:
             status = "draft"
         return status, broken
 
-    def take(self, number: int, draft: Draft | str) -> None:
-        """Take in a row that isn't plain, or note what is wrong with it."""
-        if isinstance(draft, str):
-            self._refuse(number, draft)
-        elif self._project.format == "instruction" and not draft.is_single_turn:
-            self._refuse(number, "has several turns; this project keeps single questions")
-        elif self._bad:
+    def _take_draft(self, number: int, draft: Draft, raw: Sequence[Any]) -> None:
+        if self._is_lost:
             return
-        elif _ID.fullmatch(draft.id):
+        if _ID.fullmatch(draft.id):
             if not self._alone:
                 raise _RowsOfOursError
-            self._waiting.append((number, draft))
+            self._waiting.append((number, draft, raw))
             if len(self._waiting) >= _TOGETHER:
                 self._take_waiting()
         else:
             self._add(replace(draft, id=self._load.new_id()))
 
-    def _refuse(self, number: int, reason: str) -> None:
-        self._bad += 1
-        if len(self._errors) < KEPT_ERRORS:
-            self._errors.append((self._part, RowError(number, reason + self._file)))
+    def _refuse(self, number: int, reason: str, raw: Sequence[Any]) -> None:
+        super()._refuse(number, reason, raw)
+        if self._task.skip_bad:
+            if self._leaving is None:
+                name = f"{self._part.path.stem}.left-out-{self._action.created_at:%Y%m%d-%H%M%S}"
+                name += f"-{self._at}" if len(self._task.parts) > 1 else ""
+                self._leaving = LeftOut(self._folder / name, self._part.path, self._part.encoding)
+                self._left_out.append(self._leaving)
+            self._leaving.add(number, reason, raw)
 
     def _add(self, draft: Draft) -> None:
-        if draft.split is None and self._side is not None:
-            draft = replace(draft, split=self._side)
-        example = draft.as_example(self._project.id, status=self._status, author=self._action.author)
+        if draft.split is None and self._part.side is not None:
+            draft = replace(draft, split=self._part.side)
+        example = draft.as_example(self._project.id, status=self._task.status, author=self._action.author)
         status, broken = self._checked(example.status, example.answer)
         self._load.add(replace(example, status=status, action_id=self._action.id))
         self._load.flag(_flags(example.id, broken))
@@ -285,13 +302,13 @@ class _Import:
         waiting, self._waiting = self._waiting, []
         self._load.settle()
         examples = self._store.examples
-        here = {e.id: e for e in examples.get_many([draft.id for _, draft in waiting])}
+        here = {e.id: e for e in examples.get_many([draft.id for _, draft, _ in waiting])}
         ours = {id_ for id_, e in here.items() if e.project_id == self._project.id and e.action_id != self._action.id}
-        taken = examples.taken([draft.id for _, draft in waiting])
+        taken = examples.taken([draft.id for _, draft, _ in waiting])
         changed = []
-        for number, draft in waiting:
+        for number, draft, raw in waiting:
             if draft.id in ours:
-                if (new := self._version_of(number, here[draft.id], draft)) is not None:
+                if (new := self._version_of(number, here[draft.id], draft, raw)) is not None:
                     changed.append(new)
                 ours.remove(draft.id)
             else:
@@ -309,7 +326,7 @@ class _Import:
             found = [flag for e in changed for flag in rules.as_flags(self._project.rules, e)]
             self._store.flags.replace(self._project.id, found, kinds=["rule"], example_ids=[e.id for e in changed])
 
-    def _version_of(self, number: int, current: Example, draft: Draft) -> Example | None:
+    def _version_of(self, number: int, current: Example, draft: Draft, raw: Sequence[Any]) -> Example | None:
         """What the file makes of a row that is here; None: nothing, and it is skipped."""
         wanted = _wanted(draft, current)
         if _same(wanted, current):
@@ -322,8 +339,11 @@ class _Import:
                 self._skipped += 1
                 return None
             if written is None or not _same(written, current):
-                by = f" by {current.author}" if current.author else ""
-                self._refuse(number, f"was changed here too{by} since the file was written")
+                said: str = "was changed here too since the file was written"
+                if current.author:
+                    said = Phrase("was changed here too by {name} since the file was written", name=current.author)
+                self.good -= 1
+                self._refuse(number, said, raw)
                 return None
         status, _ = self._checked(wanted.status, wanted.answer)
         action = self._action
@@ -334,24 +354,42 @@ class _Import:
         """Take in what waits; the work is done but for being made durable.
 
         Raises:
-            ImportRejected: some rows are bad.
+            ImportRejected: some rows are bad and are not to be left out, or all are.
             InvalidInput: there were no rows.
         """
-        if not self._bad:
+        if not self._is_lost:
             self._take_waiting()
-        if self._bad:
-            errors = tuple(e for _, e in sorted(self._errors, key=lambda error: (error[0], error[1].row)))
-            shown = "; ".join(f"row {e.row}: {e.reason}" for e in errors[:SHOWN_ERRORS])
-            more = f"; and {self._bad - SHOWN_ERRORS} more" if self._bad > SHOWN_ERRORS else ""
-            raise ImportRejected(
-                f"{self._bad} rows of {self._name} can't be imported ({shown}{more}).",
-                errors,
-                "Nothing was imported. Mend these rows and import the file again.",
-            )
+        if self._is_lost or (self.bad and not self.good):
+            raise self._rejected()
         self._load.settle()
         if not (self._load.added or self._load.skipped or self._changed or self._skipped):
-            raise InvalidInput(f"{self._name} holds no rows.")
-        return ImportReport(self._load.added, self._load.skipped + self._skipped, self._changed, self._held)
+            raise InvalidInput(Phrase("{file} holds no rows.", file=self._task.name))
+        return ImportReport(
+            self._load.added,
+            self._load.skipped + self._skipped,
+            self._changed,
+            self._held,
+            self.bad,
+            self.told(),
+            tuple(left.keep() for left in self._left_out),
+            self._task.encoding,
+        )
+
+    def drop(self) -> None:
+        """Nothing comes in, so nothing is left out either."""
+        for left in self._left_out:
+            left.drop()
+
+    def _rejected(self) -> ImportRejected:
+        errors = self.told()
+        shown = "; ".join(f"row {e.row}: {e.reason}" for e in errors[:SHOWN_ERRORS])
+        more = f"; and {self.bad - SHOWN_ERRORS} more" if self.bad > SHOWN_ERRORS else ""
+        said = Phrase(
+            "{n} rows of {file} can't be imported ({shown}).", n=self.bad, file=self._task.name, shown=shown + more
+        )
+        hint = "Nothing was imported. Mend these rows and import the file again"
+        hint += ", or leave them out: --skip-bad." if self.good else "."
+        return ImportRejected(said, errors, hint, bad=self.bad, good=self.good)
 
 
 def _flags(example_id: str, broken: Sequence[rules.Broken]) -> list[Flag]:

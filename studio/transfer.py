@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.errors import Cancelled, DiskFull
+from studio.errors import Cancelled, DiskFull, Phrase
 
 CHUNK = 1 << 20
 SPARE = 64 << 20
@@ -21,7 +21,7 @@ IsCancelled = Callable[[], bool]
 def stop_if(cancelled: IsCancelled, what: str = "Fetching") -> None:
     """Raise Cancelled when the person asked to stop."""
     if cancelled():
-        raise Cancelled(f"{what} was cancelled.")
+        raise Cancelled(Phrase("{what} was cancelled.", what=what))
 
 
 def need_space(folder: Path, needed: int, name: str) -> None:
@@ -29,7 +29,13 @@ def need_space(folder: Path, needed: int, name: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE:
         raise DiskFull(
-            f"{name} needs {megabytes(needed + SPARE)} of disk space, and {megabytes(free)} are free in {folder}.",
+            Phrase(
+                "{name} needs {needed} of disk space, and {free} are free in {folder}.",
+                name=name,
+                needed=megabytes(needed + SPARE),
+                free=megabytes(free),
+                folder=folder,
+            ),
             "Free some space, or put the workspace on another disk (STUDIO_WORKSPACE).",
         )
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from studio.errors import DiskFull, InvalidInput, WorkError, WorkspaceInUse
+from studio.errors import DiskFull, InvalidInput, Phrase, WorkError, WorkspaceInUse
 
 SPARE_BYTES = 200 * 1024**2
 """Training is refused below this much free space; saving a correction never is."""
@@ -27,11 +27,11 @@ def disk_errors(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"There is no space left to save {what}.", "Free some disk space and try again.") from error
+            said = Phrase("There is no space left to save {what}.", what=what)
+            raise DiskFull(said, "Free some disk space and try again.") from error
         if error.errno in (errno.EROFS, errno.EACCES):
-            raise WorkError(
-                f"The folder for {what} can't be written: {error.strerror}.", "Choose another with STUDIO_WORKSPACE."
-            ) from error
+            said = Phrase("The folder for {what} can't be written: {reason}.", what=what, reason=error.strerror)
+            raise WorkError(said, "Choose another with STUDIO_WORKSPACE.") from error
         raise
 
 

@@ -66,7 +66,7 @@ def test_what_can_be_chosen_is_what_the_formats_have() -> None:
 
 def test_a_preview_shows_how_rows_read_and_imports_nothing(studio: CommandLine, file: Path) -> None:
     value = studio("import", file, "--preview", "--json").value
-    assert set(value) == {"container", "shape", "is_sure", "columns", "rows"}
+    assert set(value) == {"container", "encoding", "shape", "is_sure", "columns", "rows"}
     assert (value["container"], value["shape"], value["is_sure"]) == ("jsonl", "alpaca", True)
     assert value["columns"] == ["instruction", "output", "topic"]
     assert value["rows"][0] == {
@@ -107,6 +107,44 @@ def test_one_bad_row_and_nothing_is_imported(studio: CommandLine, tmp_path: Path
     assert "row 3" in outcome.err
     assert "Nothing was imported." in outcome.err
     assert listed(studio) == []
+
+
+def test_bad_rows_are_left_out_if_that_is_asked_for(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text('instruction,output\nQ1,A1\nQ2,\n"Q3",A3,more\n', encoding="utf-8")
+    assert "or leave them out: --skip-bad." in studio("import", path).err
+    value = studio("import", path, "--skip-bad", "--json").value
+    [kept] = value.pop("left_out_in")
+    reasons = [
+        {"row": 3, "reason": "`output` is empty"},
+        {"row": 4, "reason": "has 3 cells where the header has 2"},
+    ]
+    assert value == {"added": 1, "skipped": 0, "errors": reasons, "left_out": 2}
+    assert [row[0] for row in csv.reader(Path(kept).read_text(encoding="utf-8-sig").splitlines())] == [
+        "studio_left_out",
+        "row 3: `output` is empty",
+        "row 4: has 3 cells where the header has 2",
+    ]
+    said = studio("import", path, "--skip-bad").out
+    assert "0 examples added, 1 were there already. 2 bad rows were left out; they are in " in said
+    assert "\nrow 3: `output` is empty" in said
+    assert [row["rows"] for row in studio("history", "--json").value] == [1]
+
+
+def test_the_encoding_is_found_out_or_asked_for(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion\n延滞料はいくらですか。,1日20円です。\n", encoding="cp932")
+    assert studio("import", path, "--preview", "--json").value["encoding"] == "cp932"
+    assert "read as cp932" in studio("import", path, "--preview").out
+    assert studio("import", path).out.strip().endswith("Read as cp932.")
+    path.write_text("prompt,completion\nOù est la bibliothèque ?,À côté.\n", encoding="cp1252")
+    refused = studio("import", path)
+    assert (refused.status, "cp1252, cp1250" in refused.err, "--encoding" in refused.err) == (2, True, True)
+    assert "read as cp1252; or is it cp1250?" in studio("import", path, "--preview").out
+    value = studio("import", path, "--encoding", "cp1252", "--json").value
+    assert (value["added"], value["encoding"]) == (1, "cp1252")
+    assert [row["messages"][-1]["content"] for row in listed(studio)] == ["1日20円です。", "À côté."]
+    assert studio("import", path, "--encoding", "klingon").status == 2
 
 
 def test_what_is_edited_in_the_file_is_counted(studio: CommandLine, ids: list[str], tmp_path: Path) -> None:

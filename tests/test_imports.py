@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import csv
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studio import dataset, imports, projects
+from studio import dataset, exports, imports, projects
 from studio.context import Studio
-from studio.errors import ImportRejected, InvalidInput
+from studio.errors import Cancelled, ImportRejected, InvalidInput
+from studio.formats import Shape
 from studio.imports import ImportReport
 from studio.records import Project, Turn
 
@@ -164,7 +168,7 @@ def test_a_broken_array_names_its_row_and_line(studio: Studio, project: Project,
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"[]", "holds no rows"),
-        (b'{"instruction": "Q", "output": "A"}\n\xff\xfe', r"not UTF-8 text \(line 2\)"),
+        (b'{"instruction": "Q", "output": "A"}\n\xff\xfe', "not UTF-8 text; it may be one of these: cp1252"),
     ],
 )
 def test_a_file_that_holds_nothing_to_read(
@@ -226,3 +230,192 @@ def test_progress_counts_the_bytes_of_all_files(studio: Studio, project: Project
     assert {t for _, t in seen} == {total}
     assert seen == sorted(seen)
     assert seen[-1][0] == total
+
+
+# Bad rows
+
+
+def left_out(studio: Studio, path: Path, project: Project, **options: Any) -> tuple[ImportReport, Path]:
+    report = imports.import_file(studio, project.id, path, skip_bad=True, **options)
+    [kept] = report.left_out_in
+    assert kept.parent == studio.workspace.exports
+    return report, kept
+
+
+def test_the_good_rows_come_in_and_the_others_are_kept_to_be_mended(
+    studio: Studio, project: Project, tmp_path: Path
+) -> None:
+    good = [json.dumps({"instruction": f"Q{n}", "output": "A"}) for n in range(20)]
+    bad = [
+        '{"instruction": "empty", "output": " ", "topic": "x"}',
+        '{"instruction": "cut", "outp',
+        "5",
+        '{"x": "\\ud83d"}',
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([*good[:10], *bad, *good[10:]]), encoding="utf-8")
+    with pytest.raises(ImportRejected) as caught:
+        imports.import_file(studio, project.id, path)
+    assert (caught.value.good, caught.value.bad) == (20, 4)
+    report, kept = left_out(studio, path, project)
+    assert (report.added, report.left_out, [e.row for e in report.errors]) == (20, 4, [11, 12, 13, 14])
+    [action] = dataset.history(studio, project.id)
+    assert (action.rows, action.detail) == (20, "rows.jsonl; 4 left out")
+    assert kept.read_text(encoding="utf-8").splitlines() == [
+        '{"studio_left_out": "row 11: `output` is empty", "instruction": "empty", "output": " ", "topic": "x"}',
+        '{"studio_left_out": "row 12: not valid JSON"}',
+        '{"instruction": "cut", "outp',
+        '{"studio_left_out": "row 13: not an object with named fields"}',
+        "5",
+        '{"studio_left_out": "row 14: `x` holds half a character (an unpaired surrogate)", "x": "\\ud83d"}',
+    ]
+    mended = kept.read_text(encoding="utf-8")
+    for was, becomes in (
+        ('"output": " "', '"output": "B"'),
+        ('cut", "outp\n', 'cut", "output": "C"}\n'),
+        ("\n5\n", '\n{"instruction": "five", "output": "D"}\n'),
+        ('"x": "\\ud83d"', '"instruction": "half", "output": "E"'),
+    ):
+        assert was in mended
+        mended = mended.replace(was, becomes)
+    kept.write_text(mended, encoding="utf-8")
+    assert imports.import_file(studio, project.id, kept) == ImportReport(4, 0)
+    rows = {e.question: e for e in studio.store.examples.find(project.id)}
+    assert [rows[name].answer for name in ("empty", "cut", "five", "half")] == ["B", "C", "D", "E"]
+    assert (rows["empty"].extra, rows["half"].extra) == ({"topic": "x"}, {})
+
+
+def test_bad_rows_of_a_table_stay_a_table(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "表.csv"
+    path.write_text('質問;回答;点\nいつ？;9時。;5\n何？;;=1+1\n短い\n"x"y;z;1\n', encoding="cp932")
+    shape = Shape("prompt-completion", {"prompt": "質問", "completion": "回答"})
+    report, kept = left_out(studio, path, project, shape=shape, encoding="cp932")
+    assert (report.added, report.left_out, report.encoding) == (1, 3, "cp932")
+    assert kept.read_bytes().startswith(b"\xef\xbb\xbfstudio_left_out,")
+    assert list(csv.reader(kept.read_text(encoding="utf-8-sig").splitlines())) == [
+        ["studio_left_out", "質問", "回答", "点"],
+        ["row 3: `回答` is empty", "何？", "", "'=1+1"],
+        ["row 4: has 1 cells where the header has 3", "短い"],
+        ["row 5: not valid CSV (';' expected after '\"')", '"x"y;z;1'],
+    ]
+    assert imports.preview(studio, kept, shape).columns == ("質問", "回答", "点")
+    mended = kept.read_text(encoding="utf-8-sig").splitlines()[:2]
+    kept.write_text("\n".join(mended).replace("何？,,", "何？,箱。,"), encoding="utf-8-sig")
+    assert imports.import_file(studio, project.id, kept, shape=shape) == ImportReport(1, 0)
+    assert [(e.answer, e.extra) for e in studio.store.examples.find(project.id)] == [
+        ("9時。", {"点": "5"}),
+        ("箱。", {"点": "=1+1"}),
+    ]
+
+
+def test_bad_rows_of_several_files_are_kept_file_by_file(studio: Studio, project: Project, tmp_path: Path) -> None:
+    files = [
+        (side, write(tmp_path, [ALPACA[n], {"instruction": side}], f"{side}.jsonl"))
+        for n, side in enumerate(("train", "test"))
+    ]
+    report = imports.import_files(studio, project.id, files, source="hf:owner/name", skip_bad=True)
+    assert (report.added, report.left_out) == (2, 2)
+    assert [json.loads(path.read_text())["instruction"] for path in report.left_out_in] == ["train", "test"]
+    [action] = dataset.history(studio, project.id)
+    assert action.detail == "hf:owner/name; 2 left out"
+
+
+def test_a_conflict_is_left_out_with_both_its_rows(studio: Studio, project: Project, tmp_path: Path) -> None:
+    row = dataset.add(studio, project.id, "Q", "A")
+    dataset.edit(studio, row.id, 1, answer="B")
+    out = tmp_path / "rows.jsonl"
+    exports.export(studio, project.id, out, "trl-kto", exports.default_filter("trl-kto"))
+    dataset.edit(studio, row.id, 2, answer="Here", author="ben")
+    out.write_text(out.read_text().replace('"B"', '"There"') + json.dumps({"prompt": "New", "completion": "C"}) + "\n")
+    report, kept = left_out(studio, out, project)
+    assert (report.added, report.left_out) == (1, 1)
+    assert report.errors[0].reason == "was changed here too by ben since the file was written"
+    assert len(kept.read_text().splitlines()) == len(out.read_text().splitlines()) - 1
+
+
+def test_when_every_row_is_bad_nothing_is_written(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = write(tmp_path, [{"instruction": "Q"}] * 3, "rows.jsonl")
+    with pytest.raises(ImportRejected) as caught:
+        imports.import_file(studio, project.id, path, skip_bad=True)
+    assert (caught.value.good, caught.value.bad) == (0, 3)
+    assert list(studio.workspace.exports.iterdir()) == []
+
+
+def test_a_cancelled_import_leaves_no_file_of_bad_rows(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = write(
+        tmp_path, [{"instruction": "Q"}, *({"instruction": f"{n}", "output": "A"} for n in range(3000))], "r.jsonl"
+    )
+    stop = threading.Event()
+    with pytest.raises(Cancelled):
+        imports.import_file(
+            studio, project.id, path, skip_bad=True, progress=lambda done, total: stop.set(), cancelled=stop
+        )
+    assert list(studio.workspace.exports.iterdir()) == []
+
+
+def test_a_reason_names_the_column_of_the_file(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("Frage,Antwort,Stand\nQ,A,gut\n", encoding="utf-8")
+    shape = Shape("alpaca", {"instruction": "Frage", "output": "Antwort", "status": "Stand"})
+    [(_, said)] = imports.preview(studio, path, shape).rows
+    assert said == "`Stand` is 'gut'; it must be one of draft, approved, rejected, deleted"
+    path.write_text("Frage,Antwort\nQ,\n", encoding="utf-8")
+    [(_, said)] = imports.preview(
+        studio, path, replace(shape, columns={"instruction": "Frage", "output": "Antwort"})
+    ).rows
+    assert said == "`Antwort` is empty"
+
+
+# Looking through
+
+
+def test_a_look_through_the_whole_file(studio: Studio, project: Project, tmp_path: Path) -> None:
+    rows = [{"instruction": f"Q{n}", "output": "" if n % 100 == 7 else "A"} for n in range(1000)]
+    path = write(tmp_path, rows, "rows.jsonl")
+    seen = []
+    found = imports.check_files(
+        studio, project.id, [(None, path)], progress=lambda done, total: seen.append((done, total))
+    )
+    assert (found.good, found.bad, found.is_whole) == (990, 10, True)
+    assert [(e.row, e.reason) for e in found.errors][:2] == [(8, "`output` is empty"), (108, "`output` is empty")]
+    assert seen[-1] == (path.stat().st_size,) * 2
+    assert studio.store.examples.count(project.id) == 0
+    projects.set_format(studio, project.id, "instruction")
+    assert imports.check_files(studio, project.id, [(None, write(tmp_path, MESSAGES))]).bad == 1
+    stop = threading.Event()
+    stop.set()
+    found = imports.check_files(studio, project.id, [(None, path)], cancelled=stop)
+    assert (found.good, found.is_whole) == (0, False)
+
+
+# Encodings
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "utf-16", "utf-8"])
+def test_text_in_another_encoding_is_found_out(studio: Studio, project: Project, tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion\n延滞料はいくらですか。,1日20円です。\n", encoding=encoding)
+    report = imports.import_file(studio, project.id, path)
+    assert (report.added, report.encoding) == (1, "" if encoding == "utf-8" else encoding)
+    assert [e.answer for e in studio.store.examples.find(project.id)] == ["1日20円です。"]
+
+
+def test_other_letters_far_down_start_the_import_again(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    plain = "".join(f"Question {n},{'plain ' * 20}\n" for n in range(10_000))
+    path.write_text(f"prompt,completion\n{plain}延滞料はいくらですか。,1日20円です。\n", encoding="cp932")
+    report = imports.import_file(studio, project.id, path)
+    assert (report.added, report.encoding) == (10_001, "cp932")
+    assert imports.check_files(studio, project.id, [(None, path)]).good == 10_001
+
+
+def test_an_encoding_that_could_be_another_is_asked_for(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion\nOù est la bibliothèque ?,À côté.\n", encoding="cp1252")
+    with pytest.raises(InvalidInput, match="may be one of these: cp1252, cp1250") as caught:
+        imports.import_file(studio, project.id, path)
+    assert "--encoding" in caught.value.hint
+    assert imports.import_file(studio, project.id, path, encoding="cp1252").added == 1
+    assert [e.answer for e in studio.store.examples.find(project.id)] == ["À côté."]
+    with pytest.raises(InvalidInput, match="no text encoding"):
+        imports.import_file(studio, project.id, path, encoding="klingon")

@@ -4,6 +4,8 @@ from studio.formats.card import Card
 from studio.formats.columns import Batch, TooWideError, verify_columns, write_columns
 from studio.formats.containers import Position, container_of, raw_rows
 from studio.formats.draft import Draft
+from studio.formats.encodings import Encoding, NotTextError, encoding_of, named
+from studio.formats.left_out import LeftOut
 from studio.formats.plain import Plain, plain_of
 from studio.formats.reading import Preview, read, read_rows, recognise
 from studio.formats.render import FORMATS, FormatName
@@ -19,7 +21,10 @@ __all__ = [
     "Batch",
     "Card",
     "Draft",
+    "Encoding",
     "FormatName",
+    "LeftOut",
+    "NotTextError",
     "Plain",
     "Position",
     "Preview",
@@ -28,6 +33,8 @@ __all__ = [
     "Verification",
     "Written",
     "container_of",
+    "encoding_of",
+    "named",
     "plain_of",
     "raw_rows",
     "read",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ from typing import IO, Any, Literal
 
 import orjson
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats.cells import restored
+from studio.formats.encodings import UTF_8, AsUtf8, not_text, wide_of
 from studio.formats.json_list import MAX_ROW_BYTES, Broken, list_rows, refuse, too_long, whole
 from studio.formats.parquet import count_parquet, read_parquet
 
@@ -35,27 +37,29 @@ def container_of(path: Path) -> Container:
     try:
         if path.is_dir():
             if not files_of(path):
-                raise InvalidInput(f"{path} can't be read: there are no JSON, CSV or Parquet files in the folder.")
+                raise InvalidInput(
+                    Phrase("{path} can't be read: there are no JSON, CSV or Parquet files in the folder.", path=path)
+                )
             return "folder"
         with path.open("rb") as file:
             start = file.read(65_536)
             while start.removeprefix(_BOM).isspace() and (more := file.read(_CHUNK)):
                 start = more.lstrip() or b" "
     except OSError as error:
-        raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
+        raise _unreadable(path, error) from error
     if start.startswith(b"PAR1"):
         return "parquet"
     for magic, hint in (
         (b"PK\x03\x04", "Save a spreadsheet as CSV; unpack a ZIP file."),
         (b"\x1f\x8b", "Unpack it first."),
-        (codecs.BOM_UTF16_LE, "Save it as UTF-8."),
-        (codecs.BOM_UTF16_BE, "Save it as UTF-8."),
     ):
         if start.startswith(magic) and path.suffix.lower() not in (".json", ".jsonl"):
-            raise InvalidInput(f"{path.name} is not a JSON, CSV or Parquet file.", hint)
+            raise InvalidInput(Phrase("{file} is not a JSON, CSV or Parquet file.", file=path.name), hint)
+    if wide := wide_of(start):
+        start = start.decode(wide, "ignore").encode()
     text = start.removeprefix(_BOM).strip()
     if not text:
-        raise InvalidInput(f"{path.name} is empty.")
+        raise InvalidInput(Phrase("{file} is empty.", file=path.name))
     if path.suffix.lower() in (".csv", ".tsv"):
         return "csv"
     if text[:1] == b"[":
@@ -63,6 +67,10 @@ def container_of(path: Path) -> Container:
     if text[:1] == b"{" or path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         return "jsonl"
     return "csv"
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(Phrase("{path} can't be read: {reason}.", path=path, reason=error.strerror or str(error)))
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -102,38 +110,60 @@ class Position:
         self._before += path.stat().st_size
 
 
-def raw_rows(path: Path, position: Position | None = None) -> Iterator[tuple[int, Any]]:
+def raw_rows(path: Path, position: Position | None = None, encoding: str | None = None) -> Iterator[tuple[int, Any]]:
     """(row number, raw row or `Broken`). The number is the line for JSON Lines, the row as a spreadsheet counts it
     (the header is row 1) for CSV, else the position from 1.
 
+    Args:
+        encoding: of text, as Python names it; None: UTF-8, or UTF-16 where the file begins like that.
+
     Raises:
         InvalidInput: the file as a whole can't be read.
+        NotTextError: it isn't text in that encoding.
         ImportRejected: a JSON list is broken; what comes after can't be told apart.
     """
     container = container_of(path)
     try:
         position = position or Position(path)
         if container == "folder":
-            yield from _folder_rows(path, position)
+            yield from _folder_rows(path, position, encoding)
         elif container == "parquet":
             yield from _parquet_rows(path, position)
         else:
             with path.open("rb", buffering=_CHUNK) as file, position.within(path, file.tell):
                 rows = {"json": list_rows, "jsonl": _line_rows, "csv": _csv_rows}[container]
-                yield from rows(file, path)
+                yield from rows(_in_utf_8(file, path, encoding), path)
     except OSError as error:
-        raise InvalidInput(f"{path} can't be read: {error.strerror or error}.") from error
+        raise _unreadable(path, error) from error
 
 
-def _folder_rows(folder: Path, where: Position) -> Iterator[tuple[int, Any]]:
+def _in_utf_8(file: IO[bytes], path: Path, encoding: str | None) -> IO[bytes]:
+    """The file itself, or one that reads as UTF-8 what it holds in another encoding."""
+    if encoding is None:
+        start = file.read(64)
+        file.seek(0)
+        encoding = wide_of(start) or UTF_8
+    if encoding == UTF_8:
+        return file
+    return io.BufferedReader(AsUtf8(file, path, encoding), _CHUNK)
+
+
+def csv_names(path: Path, encoding: str | None = None) -> list[str]:
+    """The names in the header of a CSV file. Raises as `raw_rows` does."""
+    with path.open("rb") as file:
+        return _table(_in_utf_8(file, path, encoding), path)[1]
+
+
+def _folder_rows(folder: Path, where: Position, encoding: str | None) -> Iterator[tuple[int, Any]]:
     """Rows of every file, numbered through; the side of the split is the start of the file's name."""
     number = 0
     for path in files_of(folder):
         side = next((s for s in ("train", "validation", "test") if path.name.startswith(s)), None)
-        for position, row in raw_rows(path, where):
+        for position, row in raw_rows(path, where, encoding):
             number += 1
             if isinstance(row, Broken):
-                row = Broken(f"{row.reason} ({path.name}, row {position})")
+                said = Phrase("{reason} ({file}, row {row})", reason=row.reason, file=path.name, row=position)
+                row = Broken(said, row.row)
             elif isinstance(row, dict) and side and "split" not in row:
                 row["split"] = side
             yield number, row
@@ -175,7 +205,7 @@ def _row_of(line: str) -> Any:
     try:
         row = json.loads(line, parse_constant=refuse)
     except (ValueError, RecursionError):
-        return Broken("not valid JSON")
+        return Broken("not valid JSON", line)
     return whole(row, line)
 
 
@@ -183,41 +213,53 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path.name} is not UTF-8 text (line {number}).", "Save it as UTF-8.") from error
+        raise not_text(path, UTF_8, number) from error
 
 
 # CSV
 
 
 def _csv_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
-    csv.field_size_limit(MAX_ROW_BYTES)
-
-    def text() -> Iterator[str]:
-        for number, line in _lines(file):
-            if line is None:
-                raise InvalidInput(f"{path.name} has a line {number} {too_long().reason}.", "Split it.")
-            yield _decoded(line, path, number)
-
-    lines = text()
-    first = next(lines, "")
-    reader = csv.reader(_and(first, lines), delimiter=_delimiter(first), strict=True)
-    names = _header(reader, path)
+    reader, names, lines = _table(file, path)
     number = 1
     while True:
         number += 1
+        lines.clear()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield number, Broken(f"not valid CSV ({error})")
+            yield number, Broken(Phrase("not valid CSV ({detail})", detail=str(error)), ["".join(lines).rstrip("\r\n")])
             continue
         if not cells:
             number -= 1
         elif len(cells) != len(names):
-            yield number, Broken(f"has {len(cells)} cells where the header has {len(names)}")
+            said = Phrase("has {n} cells where the header has {wanted}", n=len(cells), wanted=len(names))
+            yield number, Broken(said, [restored(cell) for cell in cells])
         else:
             yield number, {name: restored(cell) for name, cell in zip(names, cells, strict=True)}
+
+
+def _table(file: IO[bytes], path: Path) -> tuple[Iterator[list[str]], list[str], list[str]]:
+    """The rows of a table, the names in its header, and the lines that were read since the list was emptied."""
+    csv.field_size_limit(MAX_ROW_BYTES)
+    seen: list[str] = []
+
+    def text() -> Iterator[str]:
+        for number, line in _lines(file):
+            if line is None:
+                said = Phrase(
+                    "{file} has a line {line} {reason}.", file=path.name, line=number, reason=too_long().reason
+                )
+                raise InvalidInput(said, "Split it.")
+            seen.append(_decoded(line, path, number))
+            yield seen[-1]
+
+    lines = text()
+    first = next(lines, "")
+    reader = csv.reader(_and(first, lines), delimiter=_delimiter(first), strict=True)
+    return reader, _header(reader, path), seen
 
 
 def _and(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -232,17 +274,20 @@ def _delimiter(header: str) -> str:
 
 
 def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
+    file = path.name
     try:
         names = next((row for row in reader if row), [])
     except csv.Error as error:
-        raise InvalidInput(f"The header of {path.name} can't be read: {error}.") from error
+        raise InvalidInput(Phrase("The header of {file} can't be read: {detail}.", file=file, detail=error)) from error
     names = [name.strip() or f"column {i}" for i, name in enumerate(names, 1)]
     if any("\0" in name for name in names):
-        raise InvalidInput(f"{path.name} is not text.", "Save it as CSV in UTF-8.")
+        raise InvalidInput(Phrase("{file} is not text.", file=file), "Save it as CSV in UTF-8.")
     if len(names) > 1000:
-        raise InvalidInput(f"{path.name} has {len(names)} columns.", "Keep the ones that matter; 1000 are the most.")
+        said = Phrase("{file} has {n} columns.", file=file, n=len(names))
+        raise InvalidInput(said, "Keep the ones that matter; 1000 are the most.")
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InvalidInput(f"{path.name} has two columns named {twice[0]!r}.", "Give each column its own name.")
+        said = Phrase("{file} has two columns named {name}.", file=file, name=repr(twice[0]))
+        raise InvalidInput(said, "Give each column its own name.")
     return names
 
 
@@ -253,6 +298,12 @@ def _parquet_rows(path: Path, where: Position) -> Iterator[tuple[int, Any]]:
     number, rows, size = 0, read_parquet(path), path.stat().st_size
     total = max(count_parquet(path), 1)
     with where.within(path, lambda: size * number // total):
-        for row in rows:
-            number += 1
-            yield number, row
+        try:
+            for row in rows:
+                number += 1
+                yield number, row
+        except InvalidInput as error:
+            said = Phrase(
+                "{file} is not a Parquet file that can be read: {detail}.", file=path.name, detail=error.__cause__
+            )
+            raise InvalidInput(said) from error

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from studio.errors import ImportRejected, InvalidInput, RowError
+from studio.errors import ImportRejected, Phrase, RowError
+from studio.formats.encodings import not_text
 
 MAX_ROW_BYTES = 16_000_000
 """Longest row; longer ones are refused by number, not read."""
@@ -23,6 +24,8 @@ class Broken:
     """A row that can't be read, and why."""
 
     reason: str
+    row: Any = None
+    """What stands there, to be mended: the line, the cells, or the row as it reads; None: it is too long to be kept."""
 
 
 def refuse(name: str) -> Any:
@@ -38,12 +41,12 @@ def whole(row: Any, text: str) -> Any:
             json.dumps([name, value], ensure_ascii=False).encode()
         except UnicodeEncodeError:
             shown = name.encode(errors="replace").decode()
-            return Broken(f"`{shown}` holds half a character (an unpaired surrogate)")
+            return Broken(Phrase("`{column}` holds half a character (an unpaired surrogate)", column=shown), row)
     return row
 
 
-def too_long() -> Broken:
-    return Broken(f"longer than {MAX_ROW_BYTES // 1_000_000} MB")
+def too_long(row: Any = None) -> Broken:
+    return Broken(Phrase("longer than {n} MB", n=MAX_ROW_BYTES // 1_000_000), row)
 
 
 class _Text:
@@ -67,7 +70,7 @@ class _Text:
             piece = self.decoder.decode(data, final=self.is_end)
         except UnicodeDecodeError as error:
             line = 1 + self._raw_lines + error.object[: error.start].count(b"\n")
-            raise InvalidInput(f"{self.path.name} is not UTF-8 text (line {line}).", "Save it as UTF-8.") from error
+            raise not_text(self.path, "utf-8", line) from error
         self._raw_lines += data.count(b"\n")
         self.text, self.at = self.text[self.at :] + piece, 0
 
@@ -82,12 +85,12 @@ class _Text:
                 return ""
             self.more()
 
-    def place(self, at: int) -> str:
+    def place(self, at: int) -> Phrase:
         """Where in the file a position of the window is, as `json` says it."""
         before = self.text[:at]
         line = self._lines + before.count("\n") + 1
         column = at - before.rfind("\n") if "\n" in before else self._column + at + 1
-        return f"line {line} column {column} (char {self._chars + at})"
+        return Phrase("line {line} column {at} (char {char})", line=line, at=column, char=self._chars + at)
 
 
 def list_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
@@ -121,12 +124,12 @@ def _next_row(window: _Text, decoder: json.JSONDecoder, number: int) -> Any:
             # A row that only goes on beyond the window is at fault where the window ends.
             goes_on = at >= len(window.text) - 16 or fault.startswith(("Unterminated", "Invalid \\u", "Invalid \\esc"))
         except (ValueError, RecursionError) as error:
-            fault, goes_on = ("nested too deeply" if isinstance(error, RecursionError) else str(error)), False
+            fault, goes_on = "nested too deeply" if isinstance(error, RecursionError) else str(error), False
         else:
             # The end of the window may cut a number in two.
             if end < len(window.text) or window.is_end:
                 text, window.at = window.text[window.at : end], end
-                return whole(row, text) if len(text) <= MAX_ROW_BYTES else too_long()
+                return whole(row, text) if len(text) <= MAX_ROW_BYTES else too_long(row)
             goes_on = True
         if window.is_end or not goes_on:
             raise _broken_list(window, number, fault, at)
@@ -137,7 +140,13 @@ def _next_row(window: _Text, decoder: json.JSONDecoder, number: int) -> Any:
 
 def _broken_list(window: _Text, row: int, fault: str, at: int) -> ImportRejected:
     return ImportRejected(
-        f"{window.path.name} is broken in row {row}: {fault}: {window.place(at)}.",
-        (RowError(row, "not valid JSON"),),
+        Phrase(
+            "{file} is broken in row {row}: {fault}: {place}.",
+            file=window.path.name,
+            row=row,
+            fault=fault,
+            place=window.place(at),
+        ),
+        (RowError(row, Phrase("not valid JSON: {fault} ({place})", fault=fault, place=window.place(at))),),
         "Nothing was imported. Mend the file and import it again.",
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats.cells import split_tags
 from studio.formats.draft import Draft
 from studio.formats.turns import calls_of, loads
@@ -87,7 +87,7 @@ def with_marks(draft: Draft, marks: Mapping[str, Any], shown: Mapping[str, Any])
         try:
             changes["created_at"] = datetime.fromisoformat(marks["created_at"])
         except ValueError as error:
-            raise InvalidInput("`created_at` is not a time") from error
+            raise InvalidInput(Phrase("`{column}` is not a time", column="created_at")) from error
     if draft.rejected is None and isinstance(marks.get("rejected"), str):
         changes["rejected"] = marks["rejected"]
     if isinstance(marks.get("extra"), dict):
@@ -139,7 +139,14 @@ def meta_of(values: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = str(value)
             for key, known in (("status", Status), ("split", Split)):
                 if name == key and found[name] not in get_args(known):
-                    raise InvalidInput(f"`{key}` is {value!r}; it must be one of {', '.join(get_args(known))}")
+                    raise InvalidInput(
+                        Phrase(
+                            "`{column}` is {value}; it must be one of {known}",
+                            column=key,
+                            value=repr(value),
+                            known=", ".join(get_args(known)),
+                        )
+                    )
     return found
 
 
@@ -147,7 +154,12 @@ def _rating(value: Any) -> int:
     try:
         rating = int(float(value))
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"`rating` is {value!r}; it must be a number from 1 to 5") from error
+        raise _no_rating(value) from error
     if not 1 <= rating <= 5:
-        raise InvalidInput(f"`rating` is {value!r}; it must be a number from 1 to 5")
+        raise _no_rating(value)
     return rating
+
+
+def _no_rating(value: Any) -> InvalidInput:
+    said = Phrase("`{column}` is {value}; it must be a number from 1 to 5", column="rating", value=repr(value))
+    return InvalidInput(said)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats.draft import Draft
 from studio.formats.turns import are_turns, check_depth, check_order, loads, read_turn, read_turns
 from studio.records import Turn
@@ -39,9 +39,9 @@ def _alpaca(row: dict[str, Any]) -> Draft:
     input_, system = _text(row, "input", ""), _text(row, "system", "")
     question = f"{instruction}\n\n{input_}" if input_ else instruction
     if not question.strip():
-        raise InvalidInput("`instruction` is empty")
+        raise InvalidInput(Phrase("`{column}` is empty", column="instruction"))
     if not output.strip():
-        raise InvalidInput(f"`{'chosen' if pairs else 'output'}` is empty")
+        raise InvalidInput(Phrase("`{column}` is empty", column="chosen" if pairs else "output"))
     known = {"instruction", "input", "output", "system"}
     turns = [Turn("system", system)] if system else []
     if "history" in row:
@@ -113,12 +113,12 @@ def _preference(row: dict[str, Any]) -> Draft:
 def _openai_preference(row: dict[str, Any]) -> Draft:
     given = row.get("input")
     if not isinstance(given, Mapping):
-        raise InvalidInput("`input` is not an object with `messages`")
+        raise InvalidInput(Phrase("`{column}` is not an object with `messages`", column="input"))
     prompt = read_turns(given.get("messages"), "input.messages", learn=False)
     better, worse = (
         read_turns(row.get(name), name, learn=False) for name in ("preferred_output", "non_preferred_output")
     )
-    turns, rejected = _pair([*prompt, *better], [*prompt, *worse])
+    turns, rejected = _pair([*prompt, *better], [*prompt, *worse], ("preferred_output", "non_preferred_output"))
     more: dict[str, Any] = {"extra": {"tools": given["tools"]}} if given.get("tools") else {}
     return _draft(row, {"input", "preferred_output", "non_preferred_output"}, turns, rejected, **more)
 
@@ -143,8 +143,15 @@ def _text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise InvalidInput(f"`{key}` is missing" if value is None else f"`{key}` is not text")
+        raise InvalidInput(Phrase("`{column}` is missing" if value is None else "`{column}` is not text", column=key))
     return value
+
+
+def _filled(row: Mapping[str, Any], key: str) -> str:
+    text = _text(row, key)
+    if not text.strip():
+        raise InvalidInput(Phrase("`{column}` is empty", column=key))
+    return text
 
 
 def _system(row: Mapping[str, Any], turns: Sequence[Turn]) -> list[Turn]:
@@ -159,7 +166,7 @@ def _history(value: Any, *, learn: bool) -> list[Turn]:
     """Earlier turns: Alpaca's pairs of question and answer, or messages."""
     value = loads(value, "history") if isinstance(value, str) and value else value or []
     if not isinstance(value, list):
-        raise InvalidInput("`history` is not a list")
+        raise InvalidInput(Phrase("`{column}` is not a list", column="history"))
     turns: list[Turn] = []
     for pair in value:
         if isinstance(pair, Mapping):
@@ -167,7 +174,7 @@ def _history(value: Any, *, learn: bool) -> list[Turn]:
         elif isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair):
             turns += [Turn("user", pair[0]), Turn("assistant", pair[1], learn)]
         else:
-            raise InvalidInput("`history` is not a list of pairs of question and answer")
+            raise InvalidInput(Phrase("`{column}` is not a list of pairs of question and answer", column="history"))
     return turns
 
 
@@ -183,7 +190,7 @@ def _prompt(row: Mapping[str, Any], known: set[str]) -> list[Turn]:
     if are_turns(value):
         turns += read_turns(value, "prompt", learn=False)
     elif not (value in (None, "") and turns and turns[-1].role == "tool"):
-        turns.append(Turn("user", _text(row, "prompt")))
+        turns.append(Turn("user", _filled(row, "prompt")))
     known.add("system")
     return [*_system(row, turns), *turns]
 
@@ -191,28 +198,37 @@ def _prompt(row: Mapping[str, Any], known: set[str]) -> list[Turn]:
 def _completion(value: Any, name: str) -> list[Turn]:
     if are_turns(value):
         return read_turns(value, name, learn=True)
-    return [Turn("assistant", _text({name: value}, name), True)]
+    return [Turn("assistant", _filled({name: value}, name), True)]
 
 
 def _side(row: Mapping[str, Any], name: str) -> list[Turn]:
     """One side of a pair: a text, a turn, or a list of turns."""
     value = row.get(name)
-    return [read_turn(value, learn=True)] if isinstance(value, Mapping) else _completion(value, name)
+    if isinstance(value, Mapping):
+        return [read_turn(value, learn=True)]
+    # An empty worse answer is none.
+    return [Turn("assistant", "", True)] if name == "rejected" and value == "" else _completion(value, name)
 
 
-def _pair(better: list[Turn], worse: list[Turn]) -> tuple[list[Turn], str | None]:
+def _pair(
+    better: list[Turn], worse: list[Turn], names: tuple[str, str] = ("chosen", "rejected")
+) -> tuple[list[Turn], str | None]:
     """The turns that end with the better answer, and the text of the worse one.
 
     Raises:
-        InvalidInput: more than the last answer differs.
+        InvalidInput: more than the last answer differs; it tells of the columns in `names`.
     """
     if [(t.role, t.content) for t in better[:-1]] != [(t.role, t.content) for t in worse[:-1]]:
-        raise InvalidInput("`chosen` and `rejected` differ in more than the last answer")
+        raise InvalidInput(
+            Phrase(
+                "`{column}` and `{column_2}` differ in more than the last answer", column=names[0], column_2=names[1]
+            )
+        )
     answer, other = better[-1], worse[-1]
     if other.role != "assistant":
-        raise InvalidInput("`rejected` does not end with an answer")
+        raise InvalidInput(Phrase("`{column}` does not end with an answer", column=names[1]))
     if not other.content and other.extra:
-        raise InvalidInput("`rejected` has no text")
+        raise InvalidInput(Phrase("`{column}` has no text", column=names[1]))
     return [*better[:-1], replace(answer, learn=True)], other.content or None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats.draft import Draft
 from studio.formats.marks import COLUMN, META, REJECTED, marks_from, meta_of, with_marks
 from studio.formats.shape_readers import READERS, ShapeName, label_of
@@ -96,10 +96,15 @@ def draft_of(row: Any, shape: Shape | None = None, *, shown: Sequence[str] = ())
     if not isinstance(row, dict):
         raise InvalidInput("not an object with named fields")
     if shape is None and (shape := detect(row)) is None:
-        names = ", ".join(map(str, list(row)[:6])) or "none"
-        raise InvalidInput(f"needs `messages`, or `instruction` and `output` (found: {names})")
+        names = ", ".join(map(str, list(row)[:6])) or "–"
+        raise InvalidInput(Phrase("needs `messages`, or `instruction` and `output` (found: {names})", names=names))
     if COLUMN in row or shape.columns or shown:
-        return _with_columns(row, shape, shown)
+        try:
+            return _with_columns(row, shape, shown)
+        except InvalidInput as error:
+            if isinstance(error.message, Phrase):
+                raise InvalidInput(error.message.with_columns(shape.columns)) from error
+            raise
     return READERS[shape.name](row)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.records import Role, Turn
 
 ROLES: Mapping[str, Role] = {
@@ -38,7 +38,7 @@ def loads(text: str, name: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"`{name}` is not valid JSON") from error
+        raise InvalidInput(Phrase("`{column}` is not valid JSON", column=name)) from error
 
 
 def check_depth(value: object) -> None:
@@ -50,7 +50,7 @@ def check_depth(value: object) -> None:
     try:
         orjson.dumps(value)
     except TypeError as error:
-        raise InvalidInput(f"holds what can't be saved: {str(error).lower()}") from error
+        raise InvalidInput(Phrase("holds what can't be saved: {detail}", detail=str(error).lower())) from error
 
 
 def read_turns(value: Any, name: str, *, learn: bool) -> list[Turn]:
@@ -62,7 +62,7 @@ def read_turns(value: Any, name: str, *, learn: bool) -> list[Turn]:
     if isinstance(value, str) and value[:1] == "[":
         value = loads(value, name)
     if not isinstance(value, list) or not value:
-        raise InvalidInput(f"`{name}` is not a list of turns")
+        raise InvalidInput(Phrase("`{column}` is not a list of turns", column=name))
     return [read_turn(turn, learn=learn) for turn in value]
 
 
@@ -98,7 +98,7 @@ def _read_rich_turn(turn: Mapping[str, Any], role: Role, name: str, key: str, le
     if content is None and "tool_calls" in extra:
         content = ""
     if not isinstance(content, str):
-        raise InvalidInput(f"`{key}` is missing" if content is None else f"`{key}` is not text")
+        raise InvalidInput(Phrase("`{field}` is missing" if content is None else "`{field}` is not text", field=key))
     if extra:
         check_depth(extra)
     return Turn(role, content, learn and role == "assistant" and turn.get("weight") != 0, extra)
@@ -125,7 +125,7 @@ def text_of(parts: Sequence[Any]) -> str:
 def _list(value: Any, name: str) -> list[Any]:
     value = loads(value, name) if isinstance(value, str) else value
     if not isinstance(value, list):
-        raise InvalidInput(f"`{name}` is not a list")
+        raise InvalidInput(Phrase("`{column}` is not a list", column=name))
     return value
 
 

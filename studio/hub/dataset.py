@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
 
-from studio.errors import Busy, Cancelled, HubUnavailable, InvalidInput
+from studio.errors import Busy, Cancelled, HubUnavailable, InvalidInput, Phrase
 from studio.hub import card
 from studio.hub.download import folder_for, read_text, save
 from studio.hub.layout import Config, choose_config, find_configs
@@ -120,7 +120,9 @@ def fetch(
             with FileLock(folder / f".lock-{own.name}", timeout=0):
                 paths = _download(repo, found.revision, wanted, own, progress, cancelled)
         except Timeout as error:
-            raise Busy(f"{found.id} is being fetched already.", "Wait until that has finished.") from error
+            raise Busy(
+                Phrase("{dataset} is being fetched already.", dataset=found.id), "Wait until that has finished."
+            ) from error
     return FetchedDataset(
         found.id, found.revision, chosen.name, found.licence, tuple((part, paths[name]) for part, name in parts)
     )
@@ -149,14 +151,23 @@ def _check(files: Sequence[RemoteFile], dataset: str, max_bytes: int) -> None:
         parts = PurePosixPath(file.name).parts
         if UNSAFE.search(file.name) or file.name.startswith("/") or ".." in parts or "/".join(parts) != file.name:
             raise HubUnavailable(
-                f"{dataset} has a file whose name can't be used safely: {file.name[:80]!r}.",
+                Phrase(
+                    "{dataset} has a file whose name can't be used safely: {name}.",
+                    dataset=dataset,
+                    name=repr(file.name[:80]),
+                ),
                 "Download it by hand and import it.",
             )
     total = sum(file.size for file in files)
     if total > max_bytes:
         raise InvalidInput(
-            f"This part of {dataset} has {megabytes(total)}; at most {megabytes(max_bytes)} are fetched.",
-            f"Choose a smaller config or split, as in hf:{dataset}/CONFIG#SPLIT.",
+            Phrase(
+                "This part of {dataset} has {size}; at most {most} are fetched.",
+                dataset=dataset,
+                size=megabytes(total),
+                most=megabytes(max_bytes),
+            ),
+            Phrase("Choose a smaller config or split, as in hf:{dataset}/CONFIG#SPLIT.", dataset=dataset),
         )
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.errors import HubUnavailable
+from studio.errors import HubUnavailable, Phrase
 from studio.hub.repo import Hub, RemoteFile, Repo
 from studio.transfer import CHUNK, IsCancelled, stop_if
 
@@ -60,14 +60,22 @@ def save(
             time.sleep(attempt + 0.5)
     if file.size and part.stat().st_size != file.size:
         part.unlink()
-        raise HubUnavailable(f"{file.name} of {repo.id} arrived with the wrong size.", "Fetch it again.")
+        raise HubUnavailable(
+            Phrase("{file} of {dataset} arrived with the wrong size.", file=file.name, dataset=repo.id),
+            "Fetch it again.",
+        )
     if check and file.sha256:
         with part.open("rb") as written:
             found = hashlib.file_digest(written, "sha256").hexdigest()
         if found != file.sha256:
             part.unlink()
             raise HubUnavailable(
-                f"{file.name} of {repo.id} was damaged on the way: its checksum is wrong.", "Fetch it again."
+                Phrase(
+                    "{file} of {dataset} was damaged on the way: its checksum is wrong.",
+                    file=file.name,
+                    dataset=repo.id,
+                ),
+                "Fetch it again.",
             )
     part.replace(target)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from studio.errors import HubUnavailable, InvalidInput
+from studio.errors import HubUnavailable, InvalidInput, Phrase
 
 FORMATS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
 """By the ending of a file's name; of equally many, the first is taken."""
@@ -47,7 +47,10 @@ class Config:
             InvalidInput: there is no such split.
         """
         if split is not None and split not in self.splits:
-            raise InvalidInput(f"{dataset} has no split {split!r}.", f"There are: {', '.join(self.splits)}.")
+            raise InvalidInput(
+                Phrase("{dataset} has no split {name}.", dataset=dataset, name=repr(split)),
+                Phrase("There are: {names}.", names=", ".join(self.splits)),
+            )
         return [(name, path) for name in ([split] if split else self.splits) for path in self.splits[name]]
 
 
@@ -57,18 +60,23 @@ def choose_config(configs: Sequence[Config], name: str | None, dataset: str) -> 
     Raises:
         InvalidInput: there is no such config, or there are several to choose from.
     """
-    there = f"There are: {', '.join(c.name for c in configs)}."
+    names = ", ".join(c.name for c in configs)
     if name is not None:
         for config in configs:
             if config.name == name:
                 return config
-        raise InvalidInput(f"{dataset} has no config {name!r}.", there)
+        raise InvalidInput(
+            Phrase("{dataset} has no config {name}.", dataset=dataset, name=repr(name)),
+            Phrase("There are: {names}.", names=names),
+        )
     marked = [c for c in configs if c.is_default] or [c for c in configs if c.name == "default"]
     if len(configs) == 1 or len(marked) == 1:
         return (marked or list(configs))[0]
     raise InvalidInput(
-        f"{dataset} has several configs: {', '.join(c.name for c in configs)}.",
-        f"Name one of them, as in hf:{dataset}/{configs[0].name}." if "/" in dataset else "Name one of them.",
+        Phrase("{dataset} has several configs: {names}.", dataset=dataset, names=names),
+        Phrase("Name one of them, as in hf:{dataset}/{name}.", dataset=dataset, name=configs[0].name)
+        if "/" in dataset
+        else "Name one of them.",
     )
 
 
@@ -92,7 +100,10 @@ def find_configs(names: Iterable[str], card: Mapping[str, Any], dataset: str, re
         found = [Config("default", _by_name(readable, ""))]
     found = [config for config in found if config.splits]
     if not found:
-        raise HubUnavailable(f"{dataset} has no data that can be read here{_instead(names)}.", _advice(dataset))
+        raise HubUnavailable(
+            Phrase("{dataset} has no data that can be read here{instead}.", dataset=dataset, instead=_instead(names)),
+            _advice(dataset),
+        )
     return found
 
 
@@ -105,7 +116,7 @@ def is_data(name: str) -> bool:
 def _stated(config: Any, names: list[str], dataset: str) -> Config:
     """Read one entry of the card's `configs`."""
     bad = HubUnavailable(
-        f"The card of {dataset} does not say in a known way which files are its data.",
+        Phrase("The card of {dataset} does not say in a known way which files are its data.", dataset=dataset),
         "Download the files by hand and import them.",
     )
     if not isinstance(config, Mapping) or not isinstance(config.get("config_name"), str):
@@ -171,7 +182,11 @@ def _matching(names: list[str], folder: str, patterns: list[str], dataset: str) 
         pattern = pattern.removeprefix("./")
         if "://" in pattern or pattern.startswith("/") or ".." in pattern.split("/"):
             raise HubUnavailable(
-                f"The card of {dataset} names data outside of its repository: {pattern[:80]!r}.",
+                Phrase(
+                    "The card of {dataset} names data outside of its repository: {name}.",
+                    dataset=dataset,
+                    name=repr(pattern[:80]),
+                ),
                 "Only files of the repository itself are fetched.",
             )
         pattern = f"{folder}/{pattern}" if folder else pattern
@@ -179,7 +194,11 @@ def _matching(names: list[str], folder: str, patterns: list[str], dataset: str) 
             matches = re.compile(glob_translate(pattern)).match
         except (ValueError, re.error) as error:
             raise HubUnavailable(
-                f"The card of {dataset} names its data in a way that can't be read: {pattern[:80]!r}.",
+                Phrase(
+                    "The card of {dataset} names its data in a way that can't be read: {name}.",
+                    dataset=dataset,
+                    name=repr(pattern[:80]),
+                ),
                 "Download the files by hand and import them.",
             ) from error
         found |= dict.fromkeys(n for n in names if matches(n) and _is_hidden(n) <= _is_hidden(pattern))
@@ -222,7 +241,7 @@ def _instead(names: list[str]) -> str:
     if any(name.endswith(".py") and "/" not in name for name in names):
         return ": it is made by its author's code, which the studio never runs"
     kinds = Counter(_endings(name for name in names if not _is_hidden(name) and not name.endswith(".md")))
-    return f": only {', '.join(kind for kind, _ in kinds.most_common(NAMED))}" if kinds else ""
+    return Phrase(": only {kinds}", kinds=", ".join(kind for kind, _ in kinds.most_common(NAMED))) if kinds else ""
 
 
 def _endings(names: Iterable[str]) -> Iterator[str]:
@@ -232,7 +251,8 @@ def _endings(names: Iterable[str]) -> Iterator[str]:
 
 
 def _advice(dataset: str) -> str:
-    return (
+    return Phrase(
         "Parquet, JSON, JSON Lines and CSV are read. For most public datasets the Hub makes Parquet files itself: "
-        f"try hf:{dataset}@{CONVERTED_REVISION}."
+        "try {name}.",
+        name=f"hf:{dataset}@{CONVERTED_REVISION}",
     )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.hub.repo import check_id
 
 PREFIX = "hf:"
@@ -80,7 +80,7 @@ def _from_short(text: str) -> DatasetReference:
         name, revision, config = f"{owner}{slash}{last}", "", more + config
     wrong = (has_split and not split) or (has_revision and not revision) or config == "/"
     if not name or wrong:
-        raise InvalidInput(f"{text!r} does not name a dataset on the Hub.", FORM)
+        raise InvalidInput(Phrase("{name} does not name a dataset on the Hub.", name=repr(text)), FORM)
     return DatasetReference(name, unquote(revision), config.removeprefix("/") or None, split or None)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from studio.errors import HubUnavailable, InvalidInput
+from studio.errors import HubUnavailable, InvalidInput, Phrase
 from studio.settings import Settings
 from studio.transfer import IsCancelled, stop_if
 
@@ -117,7 +117,7 @@ class Repo:
         with self.errors():
             info = wait_for(ask, ANSWER_WITHIN_S, cancelled)
         if not COMMIT.fullmatch(str(info.sha)):
-            raise HubUnavailable(f"The Hub names no commit of {self.id}.", "Try again later.")
+            raise HubUnavailable(Phrase("The Hub names no commit of {name}.", name=self.id), "Try again later.")
         return State(
             commit=str(info.sha),
             files=tuple(
@@ -145,26 +145,36 @@ class Repo:
         )
 
         if self.hub.offline:
-            raise HubUnavailable(f"{self.id} is on the Hub, and the studio is offline.", "Go online and try again.")
+            said = Phrase("{name} is on the Hub, and the studio is offline.", name=self.id)
+            raise HubUnavailable(said, "Go online and try again.")
         sign_in = "then run `hf auth login` or set HF_TOKEN, and try again."
         terms, them = ("licence", "it") if self.kind == "model" else ("conditions", "them")
         try:
             yield
         except GatedRepoError as error:
-            message = f"The {terms} of {self.id} must be accepted before its files can be fetched."
-            raise HubUnavailable(message, f"Sign in and accept {them} at {self.page}, {sign_in}") from error
+            raise HubUnavailable(
+                Phrase(
+                    "The {terms} of {name} must be accepted before its files can be fetched.", terms=terms, name=self.id
+                ),
+                Phrase("Sign in and accept {them} at {page}, {then}", them=them, page=self.page, then=sign_in),
+            ) from error
         except RevisionNotFoundError as error:
             revision = self.revision[:12] if COMMIT.fullmatch(self.revision) else self.revision
-            message = f"{self.id} has no {'commit' if self.kind == 'model' else 'revision'} {revision} on the Hub."
-            raise HubUnavailable(message, f"See {self.page}/commits/main.") from error
+            kind = "commit" if self.kind == "model" else "revision"
+            raise HubUnavailable(
+                Phrase("{name} has no {kind} {revision} on the Hub.", name=self.id, kind=kind, revision=revision),
+                Phrase("See {page}.", page=f"{self.page}/commits/main"),
+            ) from error
         except RepositoryNotFoundError as error:
-            message = f"The Hub has no {self.kind} {self.id}, or it is private."
-            raise HubUnavailable(message, f"Check the name at {self.page}; if it is private, {sign_in}") from error
+            raise HubUnavailable(
+                Phrase("The Hub has no {kind} {name}, or it is private.", kind=self.kind, name=self.id),
+                Phrase("Check the name at {page}; if it is private, {then}", page=self.page, then=sign_in),
+            ) from error
         except HfHubHTTPError as error:
             raise self._refusal(error) from error
         except (httpx2.HTTPError, OfflineModeIsEnabled, ConnectionError, TimeoutError, ValueError) as error:
             raise HubUnavailable(
-                f"The Hub at {self.hub.url} can't be reached, or the connection broke.",
+                Phrase("The Hub at {url} can't be reached, or the connection broke.", url=self.hub.url),
                 "Check the connection and start again: what has arrived is kept.",
             ) from error
 
@@ -173,18 +183,24 @@ class Repo:
         status, said = error.response.status_code, self._said(error.response)
         tokens = f"{self.hub.url}/settings/tokens"
         if status == 401:
-            hint = f"Make a new one at {tokens}, then run `hf auth login` or set HF_TOKEN."
+            hint = Phrase("Make a new one at {url}, then run `hf auth login` or set HF_TOKEN.", url=tokens)
             return HubUnavailable("The Hub does not know the token: it is mistyped or no longer valid.", hint)
         if status in (402, 403):
-            hint = f"See at {tokens} what the token allows, and whether it may write."
-            return HubUnavailable(f"The Hub does not allow this for {self.id}{said}.", hint)
+            hint = Phrase("See at {url} what the token allows, and whether it may write.", url=tokens)
+            return HubUnavailable(
+                Phrase("The Hub does not allow this for {name}{said}.", name=self.id, said=said), hint
+            )
         if status in (409, 412):
             return HubUnavailable(
-                f"{self.id} was changed on the Hub at the same moment{said}.", "Try again: the newest state is used."
+                Phrase("{name} was changed on the Hub at the same moment{said}.", name=self.id, said=said),
+                "Try again: the newest state is used.",
             )
         if status == 429:
             return HubUnavailable("The Hub has been asked too often.", "Wait a few minutes and try again.")
-        return HubUnavailable(f"The Hub answered with error {status} for {self.id}{said}.", "Try again later.")
+        message = Phrase(
+            "The Hub answered with error {status} for {name}{said}.", status=status, name=self.id, said=said
+        )
+        return HubUnavailable(message, "Try again later.")
 
     def _said(self, response: httpx2.Response) -> str:
         """The Hub's own explanation, as the end of a sentence."""
@@ -205,11 +221,11 @@ def check_id(repo_id: str, *, with_owner: bool = False) -> None:
         validate_repo_id(repo_id)
     except HFValidationError as error:
         raise InvalidInput(
-            f"{repo_id!r} can't be the name of a dataset on the Hub.",
+            Phrase("{name} can't be the name of a dataset on the Hub.", name=repr(repo_id)),
             "Use owner/name, with letters, digits, `-`, `_` and `.` only, at most 96 of them.",
         ) from error
     if with_owner and "/" not in repo_id:
-        raise InvalidInput(f"{repo_id!r} does not say whose dataset it is.", "Use owner/name.")
+        raise InvalidInput(Phrase("{name} does not say whose dataset it is.", name=repr(repo_id)), "Use owner/name.")
 
 
 def wait_for(

@@ -13,7 +13,7 @@ from studio.formats import FormatName, Written
 from studio.rows import Facets
 from studio.ui.downloads import Downloads
 from studio.ui.incoming import outcome_html
-from studio.ui.words import say
+from studio.ui.words import say, told
 
 if TYPE_CHECKING:
     from studio.hub.push import Pushed
@@ -107,7 +107,7 @@ def failed_html(error: StudioError | None, language: str) -> str:
         return ""
     if isinstance(error, Cancelled):
         return outcome_html("quiet", escape(say(language, "app.export.cancelled")))
-    return outcome_html("bad", escape(error.message), escape(error.hint))
+    return outcome_html("bad", escape(told(language, error.message)), escape(told(language, error.hint)))
 
 
 def pushed_html(pushed: Pushed, language: str) -> str:

@@ -310,7 +310,7 @@ function timelineEntry(row, entry, before, isNow) {
 /** What changed besides the texts, in short: "draft → approved", "+ billing", "★ 4". */
 function factChanges(entry, before) {
   const facts = [];
-  if (entry.detail && !before) facts.push(entry.detail);
+  if (entry.detail && !before) facts.push(entry.detail.replace(/; (\d+) left out$/, (_, n) => ` · ${word("left_out", { n })}`));
   if (!before) facts.push(named("statuses", entry.status));
   else {
     if (before.status !== entry.status) facts.push(`${named("statuses", before.status)} → ${named("statuses", entry.status)}`);

@@ -23,10 +23,9 @@ from studio.errors import InvalidInput
 from studio.settings import Settings
 from studio.ui import downloads, theme, words
 from studio.ui.build import build
+from studio.ui.incoming import MAX_UPLOAD_MB
 from studio.ui.model_tab import load_in_background
 from studio.ui.session import Desk
-
-MAX_UPLOAD = "200mb"
 
 
 def application(studio: Studio) -> fastapi.FastAPI:
@@ -58,7 +57,7 @@ def application(studio: Studio) -> fastapi.FastAPI:
         show_error=False,
         run_history=False,
         footer_links=["settings"],
-        max_file_size=MAX_UPLOAD,
+        max_file_size=f"{MAX_UPLOAD_MB}mb",
         enable_monitoring=False,
         blocked_paths=[str(studio.workspace.root)],
         theme=theme.theme(),

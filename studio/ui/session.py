@@ -15,8 +15,9 @@ import gradio as gr
 
 from studio import conversation, projects
 from studio.context import Studio
-from studio.errors import NotFound, StudioError
+from studio.errors import NotFound, StudioError, WorkError
 from studio.ui.downloads import Downloads
+from studio.ui.words import error_text
 from studio.ui.work import Works
 
 log = logging.getLogger(__name__)
@@ -94,21 +95,22 @@ def with_conversation(studio: Studio, session: Session) -> Session:
     return replace(session, conversation_id=conversation.start(studio, session.project_id).id)
 
 
-def as_gradio(error: StudioError) -> gr.Error:
+def as_gradio(error: StudioError, language: str = "en") -> gr.Error:
     # Gradio shows the text as HTML.
-    return gr.Error(html.escape(str(error)), duration=12, print_exception=False)
+    return gr.Error(html.escape(error_text(language, error)), duration=12, print_exception=False)
 
 
 def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Show the studio's own errors as they are, and any other as one sentence; the log has the rest."""
+    """Show the studio's own errors, and any other as one sentence; the log has the rest. They are in the language of
+    the session, if the handler is handed one."""
 
-    def translate(error: Exception) -> gr.Error:
+    def translate(error: Exception, arguments: tuple[Any, ...]) -> gr.Error:
         if isinstance(error, gr.Error):
             return error
-        if isinstance(error, StudioError):
-            return as_gradio(error)
-        log.error("A handler failed", exc_info=error)
-        return gr.Error("Something went wrong. Nothing was changed. The log has the details.", print_exception=False)
+        if not isinstance(error, StudioError):
+            log.error("A handler failed", exc_info=error)
+            error = WorkError("Something went wrong.", "Nothing was changed. The log has the details.")
+        return as_gradio(error, next((a.language for a in arguments if isinstance(a, Session)), "en"))
 
     if inspect.isgeneratorfunction(handler):
 
@@ -117,7 +119,7 @@ def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 yield from handler(*arguments, **named)
             except Exception as error:
-                raise translate(error) from error
+                raise translate(error, arguments) from error
 
         return generate
 
@@ -126,6 +128,6 @@ def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return handler(*arguments, **named)
         except Exception as error:
-            raise translate(error) from error
+            raise translate(error, arguments) from error
 
     return call

@@ -7,7 +7,8 @@ from functools import cache
 import gradio as gr
 from gradio.i18n import I18nData
 
-from studio.ui import words_data, words_inout, words_quality, words_rows, words_sets
+from studio.errors import Phrase, StudioError
+from studio.ui import words_data, words_errors, words_inout, words_quality, words_rows, words_sets
 
 EN: dict[str, str] = {
     **words_rows.EN,
@@ -539,6 +540,21 @@ WORDS: dict[str, dict[str, str]] = {"en": EN, "ja": JA}
 def say(language: str, key: str, **values: object) -> str:
     """The text under `key` in one language, filled in: for what the server writes (headlines, toasts, tables)."""
     return WORDS.get(language, EN)[key].format(**values)
+
+
+def told(language: str, text: str) -> str:
+    """What an error or a reason says in one language; in English as long as `words_errors` has no other words for it."""
+    words = words_errors.JA.get(text.template if isinstance(text, Phrase) else text) if language == "ja" else None
+    if words is None:
+        return str(text)
+    if not isinstance(text, Phrase):
+        return words
+    return words.format(**{k: told(language, v) if isinstance(v, str) else v for k, v in text.values.items()})
+
+
+def error_text(language: str, error: StudioError) -> str:
+    """What happened, and what to do."""
+    return f"{told(language, error.message)} {told(language, error.hint)}".strip()
 
 
 def t(key: str) -> I18nData:

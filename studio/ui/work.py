@@ -39,6 +39,8 @@ class Work:
     result: Any = None
     error: StudioError | None = None
     is_running: bool = True
+    gives_way: bool = False
+    """Whether it is stopped when another of its kind is started."""
 
     def report(self, stage: str, done: int, total: int) -> None:
         """How far it is, as `studio.transfer.Progress`; a studio that closes stops it here."""
@@ -65,8 +67,19 @@ class Works:
         self._lock = threading.Lock()
         self._of: dict[tuple[str, str], Work] = {}
 
-    def start(self, project_id: str, kind: str, target: Callable[[Work], Any], closing: threading.Event) -> Work:
+    def start(
+        self,
+        project_id: str,
+        kind: str,
+        target: Callable[[Work], Any],
+        closing: threading.Event,
+        *,
+        gives_way: bool = False,
+    ) -> Work:
         """Run `target` in a thread. It is to tell `Work.report` how far it is, and to look at `Work.cancelled`.
+
+        Args:
+            gives_way: it is only a look, and is stopped when another of its kind is started.
 
         Raises:
             Busy: one of that kind goes on in this project.
@@ -74,8 +87,10 @@ class Works:
         with self._lock:
             current = self._of.get((project_id, kind))
             if current is not None and current.is_running:
-                raise Busy("This is going on already in this project.", "Wait until it is done, or cancel it.")
-            work = self._of[project_id, kind] = Work(closing)
+                if not current.gives_way:
+                    raise Busy("This is going on already in this project.", "Wait until it is done, or cancel it.")
+                current.cancelled.set()
+            work = self._of[project_id, kind] = Work(closing, gives_way=gives_way)
         threading.Thread(target=work.run, args=(target,), name=kind, daemon=True).start()
         return work
 
@@ -158,6 +173,7 @@ _STAGES = {
     "Reading": "reading",
     "Uploading": "uploading",
     "Committing": "committing",
+    "checking": "checking",
     "importing": "importing",
     "keeping": "keeping",
     "exporting": "exporting",

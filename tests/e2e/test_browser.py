@@ -174,8 +174,9 @@ def test_zero_rows_and_a_corrupt_file_are_refused_in_words(serve: Start, visit: 
     broken.write_text(f"{good}\n{good[:-2]}\n" + json.dumps({"instruction": "Q2"}), encoding="utf-8")
     open_part(page, "Add and import")
     page.locator("#import-file input[type=file]").set_input_files(broken)
-    page.locator("#import-go").click()
-    expect(page.locator("#import-report")).to_contain_text("2 rows can't be imported, so nothing was.")
+    expect(page.locator("#import-report")).to_contain_text("2 of 3 rows can't be imported.")
+    expect(page.locator("#import-go")).to_be_hidden()
+    expect(page.locator("#import-go-rest")).to_have_text("Import the 1 good rows, leave out the 2 bad ones")
     expect(page.locator("#import-report tbody tr")).to_contain_text(["not valid JSON", "`output` is missing"])
     whole = tmp_path / "good.jsonl"
     whole.write_text(good + "\n", encoding="utf-8")

@@ -284,7 +284,6 @@ def test_a_file_in_another_encoding(tmp_path: Path, name: str) -> None:
         (b" \n", "x.json", "is empty"),
         (b"\xef\xbb\xbf", "x.csv", "is empty"),
         (b"PK\x03\x04abc", "x.xlsx", "not a JSON, CSV or Parquet file.*spreadsheet as CSV"),
-        ("a,b\n".encode("utf-16"), "x.csv", "Save it as UTF-8"),
         (b"PAR1 but broken", "x.parquet", "not a Parquet file"),
         (b"a,a\n1,2\n", "x.csv", "two columns named 'a'"),
         (b"a\0,b\n1,2\n", "x.csv", "is not text"),

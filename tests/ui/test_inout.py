@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import socket
 import threading
 import zipfile
@@ -148,7 +149,7 @@ def test_a_wrong_mapping_is_mended_on_screen(site: Site, open_part: Open, tmp_pa
     drop(page, table)
     expect(page.locator("#import-about")).to_contain_text("The columns say nothing about what they hold")
     expect(page.locator("#import-go")).to_be_disabled()
-    pick(page, "shape", "question and answer (prompt-completion)")
+    pick(page, "shape", "Question and answer in columns (prompt-completion)")
     expect(page.locator("#import-table")).to_contain_text("Can't be read")
     pick(page, "column-prompt", "Frage")
     pick(page, "column-completion", "topic")
@@ -163,8 +164,8 @@ def test_a_wrong_mapping_is_mended_on_screen(site: Site, open_part: Open, tmp_pa
     expect(page.locator("#import-report")).to_contain_text("2 examples added.")
     expect(page.locator("#import-preview")).to_be_hidden()
     assert [(e.question, e.answer, e.tags, e.status) for e in site.rows()] == [
-        ("Was kostet es?", "Zwei <b>Euro</b>.", ("fees",), "approved"),
-        ("Wann?", "Um neun.", ("hours",), "approved"),
+        ("Was kostet es?", "Zwei <b>Euro</b>.", ("fees",), "draft"),
+        ("Wann?", "Um neun.", ("hours",), "draft"),
     ]
     go_to(page, "Examples")
     expect(page.locator("#rows")).to_contain_text("Um neun.")
@@ -174,27 +175,132 @@ def test_errors_are_told_by_row_and_nothing_is_lost(site: Site, open_part: Open,
     page = open_part("Add and import")
     rows = [{"instruction": f"Q{n}", "output": "" if n % 2 else "bad", "better": f"Answer {n}"} for n in range(10)]
     drop(page, lines(tmp_path / "rows.jsonl", rows))
-    expect(page.locator("#import-about")).to_contain_text("Recognised as instructions (Alpaca)")
-    page.locator("#import-go").click()
+    expect(page.locator("#import-about")).to_contain_text("Recognised as questions and answers in columns (Alpaca)")
     report = page.locator("#import-report")
-    expect(report).to_contain_text("5 rows can't be imported, so nothing was.")
+    expect(report).to_contain_text("5 of 10 rows can't be imported.")
     expect(report.locator("tbody th")).to_have_text(["2", "4", "6", "8", "10"])
     expect(report.locator("tbody td").first).to_have_text("`output` is empty")
-    assert site.rows() == []
-    expect(page.locator("#import-about")).to_contain_text("rows.jsonl")
+    expect(page.locator("#import-go")).to_be_hidden()
+    expect(page.locator("#import-go-rest")).to_have_text("Import the 5 good rows, leave out the 5 bad ones")
     pick(page, "column-output", "better")
     expect(page.locator("#import-table td").nth(1)).to_have_text("Answer 0")
+    expect(report).to_contain_text("10 rows, and all can be imported.")
+    expect(page.locator("#import-go-rest")).to_be_hidden()
     page.locator("#import-go").click()
     expect(report).to_contain_text("10 examples added.")
     assert [e.answer for e in site.rows()] == [f"Answer {n}" for n in range(10)]
     assert site.rows()[0].extra["output"] == "bad"
 
 
+def test_the_good_rows_come_in_and_the_others_are_mended(site: Site, open_part: Open, tmp_path: Path) -> None:
+    page = open_part("Add and import")
+    table = tmp_path / "desk.csv"
+    rows = [f"Frage {n},{'' if n in (7, 20, 33) else 'Antwort'}" for n in range(50)]
+    table.write_text("\n".join(["Titel,Reaktion", *rows]), encoding="utf-8")
+    drop(page, table)
+    pick(page, "shape", "Question and answer in columns (prompt-completion)")
+    pick(page, "column-prompt", "Titel")
+    pick(page, "column-completion", "Reaktion")
+    report = page.locator("#import-report")
+    expect(report).to_contain_text("3 of 50 rows can't be imported.")
+    expect(report.locator("tbody td")).to_have_text(["`Reaktion` is empty"] * 3)
+    page.locator("#import-go-rest").click()
+    expect(report).to_contain_text("47 examples added.")
+    expect(report).to_contain_text("3 rows were left out.")
+    [action] = dataset.history(site.studio, site.project.id)
+    assert (action.rows, action.detail) == (47, "desk.csv; 3 left out")
+    with page.expect_download() as caught:
+        report.locator("a").click()
+    assert site.exports() == [caught.value.suggested_filename]
+    kept = Path(caught.value.path()).read_text(encoding="utf-8-sig")
+    assert kept.splitlines()[:2] == ["studio_left_out,Titel,Reaktion", "row 9: `Reaktion` is empty,Frage 7,"]
+    mended = tmp_path / "mended.csv"
+    mended.write_text("".join(f"{line}ja\n" if line[-1] == "," else f"{line}\n" for line in kept.splitlines()))
+    drop(page, mended)
+    expect(page.locator("#import-about")).to_contain_text(
+        "Read with the columns you chose for the last file like this."
+    )
+    expect(report).to_contain_text("3 rows, and all can be imported.")
+    expect(report).not_to_contain_text("47 examples added.")
+    page.locator("#import-go").click()
+    expect(report).to_contain_text("3 examples added.")
+    assert sorted(e.answer for e in site.rows()) == ["Antwort"] * 47 + ["ja"] * 3
+    go_to(page, "Examples")
+    page.locator("#rows tbody tr").last.click()
+    expect(page.locator("#rows")).to_contain_text("desk.csv · 3 left out")
+
+
+def test_a_file_that_cant_be_read_takes_the_last_report_away(site: Site, open_part: Open, tmp_path: Path) -> None:
+    page = open_part("追加と読み込み", locale="ja-JP", data="データ")
+    drop(page, lines(tmp_path / "rows.jsonl", [{"instruction": "Q", "output": "A"}]))
+    page.locator("#import-approved input").check()
+    page.locator("#import-go").click()
+    report = page.locator("#import-report")
+    expect(report).to_contain_text("1件を追加しました。")
+    expect(page.locator("#import-file")).not_to_contain_text("rows.jsonl")
+    assert [e.status for e in site.rows()] == ["approved"]
+    broken = tmp_path / "broken.json"
+    broken.write_text('[{"instruction": "Q" "output": "A"}]')
+    page.locator("#import-file input[type=file]").set_input_files(broken)
+    expect(report).to_contain_text("broken.jsonは1件目で壊れています")
+    expect(report).to_contain_text("「,」がありません")
+    expect(report).not_to_contain_text("1件を追加しました。")
+    expect(page.locator("#import-preview")).to_be_hidden()
+    half = tmp_path / "half.json"
+    half.write_text('[{"instruction": "Q", "output": "A"},\n{"instruction": "R" "output": "A"}]')
+    page.locator("#import-file button[aria-label]").first.click()
+    drop(page, half)
+    expect(report).to_contain_text("half.jsonは2件目で壊れています")
+    expect(page.locator("#import-go")).to_be_disabled()
+
+
+def test_the_encoding_is_said_and_can_be_chosen(site: Site, open_part: Open, tmp_path: Path) -> None:
+    page = open_part("Add and import")
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion\n延滞料はいくらですか。,1日20円です。\n", encoding="cp932")
+    drop(page, path)
+    about, cells = page.locator("#import-about"), page.locator("#import-table td")
+    expect(about).to_contain_text("Read as Japanese (Shift_JIS, cp932).")
+    expect(cells).to_have_text(["延滞料はいくらですか。", "1日20円です。"])
+    pick(page, "encoding", "Simplified Chinese (GB18030)")
+    expect(about).to_contain_text("Read as Simplified Chinese (GB18030).")
+    expect(cells.first).not_to_have_text("延滞料はいくらですか。")
+    pick(page, "encoding", "Unicode (UTF-8)")
+    report = page.locator("#import-report")
+    expect(report).to_contain_text("rows.csv is not UTF-8 text (line 2).")
+    expect(page.locator("#import-go")).to_be_disabled()
+    pick(page, "encoding", "Japanese (Shift_JIS, cp932)")
+    expect(report).to_contain_text("One row, and it can be imported.")
+    page.locator("#import-go").click()
+    expect(report).to_contain_text("1 examples added.")
+    assert [e.answer for e in site.rows()] == ["1日20円です。"]
+    path = tmp_path / "french.csv"
+    plain = "".join(f"Question {n},{'plain ' * 20}\n" for n in range(10_000))
+    path.write_text(f"prompt,completion\n{plain}Où est la bibliothèque ?,À côté.\n", encoding="cp1252")
+    drop(page, path)
+    expect(about).to_contain_text("Read as Western European (Windows-1252). Is that right? It could also be Central")
+    page.locator("#import-go").click()
+    expect(report).to_contain_text("10,001 examples added.")
+
+
+def test_larger_files_have_the_command_line(site: Site, open_part: Open) -> None:
+    page = open_part("Add and import")
+    page.locator("#import-limit summary").click()
+    command = shlex.split(page.locator("#import-limit code").inner_text())
+    assert command[:3] == ["studio", "import", "FILE"]
+    assert command[3:] == ["--workspace", str(site.studio.settings.workspace), "--project", site.project.name]
+
+
 def test_a_long_import_is_cancelled_and_leaves_nothing(site: Site, open_part: Open, tmp_path: Path) -> None:
     page = open_part("Add and import")
-    drop(page, lines(tmp_path / "many.jsonl", [{"instruction": f"Q{n}", "output": "A" * 100} for n in range(MANY)]))
+    drop(
+        page,
+        lines(tmp_path / "many.jsonl", [{"instruction": f"Q{n}", "output": "A" * 100, "n": n} for n in range(MANY)]),
+    )
+    # Nobody has to wait for the look through all rows.
+    expect(page.locator("#import-progress")).to_contain_text("Looking through all rows…")
     page.locator("#import-go").click()
-    expect(page.locator("#import-progress [role=progressbar]")).to_be_visible()
+    expect(page.locator("#import-progress")).to_contain_text("Reading the rows…")
     expect(page.locator("#import-go")).to_be_disabled()
     page.locator("#import-cancel").click()
     expect(page.locator("#import-report")).to_contain_text("Cancelled. Nothing was added.")
@@ -314,6 +420,7 @@ def test_nothing_is_clipped_on_a_small_screen_in_japanese(site: Site, open_part:
     rows = [{"instruction": "開館時間を教えてください。", "output": "9時です。" * 40}]
     drop(page, lines(tmp_path / "行.jsonl", rows))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator("#import-approved input").check()
     page.locator("#import-go").click()
     expect(page.locator("#import-report")).to_contain_text("1件を追加しました。")
     go_to(page, "書き出し")
