@@ -10,7 +10,6 @@ from studio.conversation import Shown
 from studio.errors import StudioError
 from studio.model.engine import EngineState
 from studio.records import CheckResult, Score
-from studio.rules import Broken
 from studio.training import Loop, Plan, Progress
 from studio.ui import markdown
 from studio.ui.words import say
@@ -87,11 +86,6 @@ def streaming_messages(texts: Sequence[str], labels: Sequence[str]) -> list[dict
 def error_message(error: StudioError, label: str) -> dict[str, Any]:
     """An answer that could not be given, in its place."""
     return {"id": "failed", "role": "assistant", "text": "", "html": "", "label": label, "error": str(error)}
-
-
-def rule_message(broken: Broken, language: str) -> str:
-    """What rule an answer breaks: the expert's own words, else ours."""
-    return say(language, "app.rule." + broken.key, **broken.values) if broken.key else broken.message
 
 
 def duration(seconds: float, language: str) -> str:

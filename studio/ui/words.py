@@ -261,13 +261,6 @@ EN: dict[str, str] = {
     "app.model.gated": "asks you to agree on its page first",
     "app.model.loading": "Loading. The bar above shows how far it is; the chat goes on with the model in use until it is ready.",
     "app.model.machine_text": "{cpu}, {cores} cores, {ram} GB{gpu}\n\nComputes on {device} in {dtype}.\n\nEverything is kept in `{workspace}`.",
-    "app.rule.must_contain": "The answer must contain “{value}”.",
-    "app.rule.must_not_contain": "The answer must not contain “{value}”.",
-    "app.rule.max_words": "The answer has {words} words; at most {value} are allowed.",
-    "app.rule.regex": "The answer doesn't fit the pattern {value}.",
-    "app.rule.regex_slow": "The pattern {value} took too long on this answer; make it simpler.",
-    "app.rule.json": "The answer is not JSON: {reason}.",
-    "app.rule.json_schema": "The answer's JSON doesn't fit the schema: {reason}.",
 }
 
 JA: dict[str, str] = {
@@ -522,13 +515,6 @@ JA: dict[str, str] = {
     "app.model.gated": "先に配布ページで同意が必要です",
     "app.model.loading": "読み込んでいます。進み具合は上の帯に出ます。準備ができるまで今のモデルで会話できます。",
     "app.model.machine_text": "{cpu}、{cores}コア、{ram} GB{gpu}\n\n{device} で {dtype} を使って計算します。\n\nすべて `{workspace}` に保存されます。",
-    "app.rule.must_contain": "回答には「{value}」が必要です。",
-    "app.rule.must_not_contain": "回答に「{value}」は使えません。",
-    "app.rule.max_words": "回答は{words}語です。{value}語までにしてください（日本語は1文字を1語と数えます）。",
-    "app.rule.regex": "回答がパターン {value} に合いません。",
-    "app.rule.regex_slow": "この回答ではパターン {value} の照合に時間がかかりすぎました。もっと簡単にしてください。",
-    "app.rule.json": "回答がJSONではありません: {reason}。",
-    "app.rule.json_schema": "回答のJSONがスキーマに合いません: {reason}。",
 }
 
 EN |= words_data.EN | words_inout.EN | words_quality.EN | words_sets.EN

@@ -100,7 +100,8 @@ class Demo:
 
             def begin(request: gr.Request) -> tuple[Session, dict[str, object]]:
                 project_id = str(request.query_params.get("project"))
-                return Session(project_id), {**data_rows.page_value(self.studio, project_id)}
+                at = Session(project_id)
+                return at, {**data_rows.page_value(self.studio, at)}
 
             page.load(begin, None, [session, table], show_progress="hidden", api_visibility="private")
             data_rows.wire(_Slow(self), session, table, gr.State(None))
