@@ -11,9 +11,10 @@ import gradio as gr
 
 from studio import dataset, projects
 from studio.context import Studio
-from studio.errors import Conflict, InvalidInput, StudioError
+from studio.errors import Blocked, Conflict, InvalidInput, StudioError
 from studio.records import Example, Status
 from studio.rows import Action, RowFilter, Sort
+from studio.ui import words_reasons
 from studio.ui.rows_table import (
     SORTS,
     Reply,
@@ -67,6 +68,9 @@ def _handler(desk: Desk, gesture: Gesture) -> Callable[..., RowsValue]:
             reply = gesture(desk.studio, at, data, author_of(request))
         except Conflict as error:
             reply = {"ok": False, "text": _changed_by(at, error), **_theirs(error)}
+        except Blocked as error:
+            reason = words_reasons.say("rule", error.reason, at.language)
+            reply = {"ok": False, "text": say(at.language, "app.rows.blocked", reason=reason)}
         except StudioError as error:
             reply = {"ok": False, "text": str(error)}
         except Exception:
