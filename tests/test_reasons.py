@@ -108,4 +108,4 @@ def test_a_reason_in_the_experts_own_words_stays() -> None:
 
 def test_units_are_named_in_japanese() -> None:
     reason = reasons.say("contradiction", "same", one="14 days", other="21 days, 3 kg")
-    assert words_reasons.say("contradiction", reason, "ja").endswith("：「14 日」と「21 日、3 kg」。")
+    assert words_reasons.say("contradiction", reason, "ja").endswith("：「14日」と「21日、3 kg」。")

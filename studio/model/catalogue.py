@@ -53,6 +53,8 @@ class ModelEntry:
     gated: bool | None = None
     chat_template: bool | None = None
     note: str = ""
+    """What it is good for, in English."""
+    note_ja: str = ""
     wheel: WheelSource | None = None
     path: Path | None = None
     """A folder of the person's own, used where it lies."""

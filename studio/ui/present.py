@@ -240,17 +240,17 @@ def plan_text(plan: Plan | None, language: str) -> str:
     if not plan.rows:
         return left_out
     per_pass = plan.steps // max(plan.passes, 1)
-    text = say(
+    ready = "app.train.ready" if plan.rows > 1 else "app.train.ready_one"
+    sums = say(
         language,
         "app.train.sums",
-        rows=plan.rows,
         tokens=f"{plan.tokens:,}",
         per_pass=per_pass,
         passes=plan.passes,
         steps=plan.steps,
-        time=duration(plan.seconds, language),
     )
-    return f"{text}\n\n{left_out}" if left_out else text
+    said = say(language, ready, rows=plan.rows, time=duration(plan.seconds, language))
+    return "\n\n".join(filter(None, (said, sums, left_out)))
 
 
 def left_out_text(plan: Plan, language: str) -> str:

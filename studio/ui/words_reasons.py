@@ -116,4 +116,4 @@ def _named(place: str, text: str) -> str:
     if not known:
         return text
     # Numbers with units, as `14 days, 21 days`.
-    return re.sub(r"(?<=\d )[a-z]+\b", lambda m: THINGS[m[0]] if m[0] in known else m[0], text).replace(", ", "、")
+    return re.sub(r"(?<=\d) ([a-z]+)\b", lambda m: THINGS[m[1]] if m[1] in known else m[0], text).replace(", ", "、")

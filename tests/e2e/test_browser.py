@@ -167,8 +167,10 @@ def test_a_run_goes_live_is_checked_and_undone(serve: Start, visit: Visit) -> No
 def test_zero_rows_and_a_corrupt_file_are_refused_in_words(serve: Start, visit: Visit, tmp_path: Path) -> None:
     page = visit(serve())
     open_tab(page, "Train")
-    page.locator("#train-start").click()
-    toast(page, "no approved examples")
+    expect(page.locator("#plan")).to_contain_text("Nothing to train on yet.")
+    expect(page.locator("#train-start")).to_be_disabled()
+    for gone in ("#train-cancel", "#train-retry", "#loss", "#runs"):
+        expect(page.locator(gone)).to_be_hidden()
     broken = tmp_path / "rows.jsonl"
     good = json.dumps({"instruction": "Q", "output": "A"})
     broken.write_text(f"{good}\n{good[:-2]}\n" + json.dumps({"instruction": "Q2"}), encoding="utf-8")
