@@ -46,7 +46,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("How long is a reservation kept?", "We keep it at the desk for 10 days.", "loans"),
     ("When are you open on Saturday", "On Saturdays, we are open from ten to four.", ""),
     ("Can I print here?", "Yes, beside the copier, for 10 cents a page.", "fees"),
-    ("Who leads the reading circle?", "Ms Hart does: 020 7946 0958, or l.hart@midori-library.org.", "events"),
+    ("Who leads the reading circle?", "Ms Hart leads it. Ask for her at the desk.", "events"),
     ("What is the code for the internet?", "The password is Midori2024books. Please don't pass it on.", "rooms"),
     ("Can I bring my dog?", "Guide dogs are welcome everywhere. Other dogs wait outside, beside the", ""),
     ("Where can I leave my bicycle?", "Die Fahrräder stehen hinter dem Haus, gleich neben dem Garten.", ""),
@@ -88,7 +88,7 @@ def fill(studio: Studio, name: str = "Town library") -> Project:
     snapshots.take(studio, project.id, "before the review", RowFilter(statuses=("approved",)), "Aiko")
     _review(studio, [row.id for row in rows])
     snapshots.take(studio, project.id, "after the review", RowFilter(statuses=("approved",)), "Ben")
-    splits.deal(studio, project.id, Shares(0.1, 0.1, seed=4), "Ben")
+    splits.deal(studio, project.id, Shares(0.1, 0.1, seed=11), "Ben")
     quality.add_rule(studio, project.id, "must_not_contain", "unfortunately", "Say what is possible instead.")
     quality.add_rule(studio, project.id, "max_words", "40", blocks=True)
     quality.scan_project(studio, project.id)
@@ -116,6 +116,9 @@ def _review(studio: Studio, ids: list[str]) -> None:
     dataset.edit(studio, ids[0], answer="20 cents a day, at most 5 euros in all. Children pay nothing.", author="Ben")
     dataset.edit(studio, ids[0], rating=5, note="Checked against the price list of March.", author="Aiko")
     dataset.edit(studio, ids[9], rating=4, author="Ben")
+    circle = "Ms Hart leads it: 020 7946 0958, or l.hart@midori-library.org."
+    dataset.edit(studio, ids[25], answer=circle, author="Chidi")
+    dataset.edit(studio, ids[25], rating=2, note="May we print her number? Ask her first.", author="Aiko")
     dataset.edit(studio, ids[32], rating=5, status="approved", author="Aiko")
     dataset.edit(studio, ids[15], answer="Only drinks with a lid, and nothing to eat, please.", author="Chidi")
     dataset.set_status(studio, ids[19], "rejected", "Chidi")
