@@ -219,7 +219,7 @@ def test_few_shot_examples_and_the_exact_prompt(serve: Start, visit: Visit) -> N
         page.locator("#shot-add").click()
         expect(page.locator("#shot-question textarea")).to_have_value("")
     expect(page.locator(".st-shot")).to_have_count(2)
-    page.locator(".st-shot").nth(1).get_by_role("button", name="↑").click()
+    page.locator(".st-shot").nth(1).get_by_role("button", name="Up").click()
     expect(page.locator(".st-shot").nth(0).locator("textarea").first).to_have_value("Shot 2?")
     page.locator("#composer textarea").fill("Where is the gold?")
     page.locator("#rendered").get_by_role("button").first.click()
