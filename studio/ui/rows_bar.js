@@ -71,7 +71,6 @@ function paintBar() {
   sortBox.setAttribute("aria-label", word("sort"));
   part(sortBox, SORTS, () => SORTS.map((name) => el("option", { value: name }, word(`sort.${name}`))));
   sortBox.value = sort;
-  addButton.setAttribute("aria-label", word("add"));
   part(addButton, "add", () => [el("span", { "aria-hidden": "true" }, "＋"), el("span", { class: "st-add-label" }, word("add")), keyCap("N")]);
   paintChosen();
   paintMenu();

@@ -151,6 +151,25 @@ def test_what_is_found_in_one_text_is_one_finding(shown: Shown) -> None:
     expect(shown.page.locator(".st-flag", has_text="personal data")).to_have_count(0)
 
 
+def test_a_small_screen_folds_the_filters_away_and_cuts_nothing_off(open_rows: Open) -> None:
+    shown = open_rows(12, viewport={"width": 390, "height": 844})
+    menus = shown.page.locator(".st-menu[data-menu]")
+    expect(menus.first).to_be_hidden()
+    shown.page.get_by_role("button", name="Filter").click()
+    expect(menus).to_have_count(8)
+    for place in range(8):
+        box = menus.nth(place).bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= 390
+        assert box["height"] >= 40
+    menus.first.click()
+    shown.page.locator(".st-popover").get_by_text("approved").click()
+    expect(shown.page.get_by_role("button", name="Filter 1")).to_be_visible()
+    # Beside the small box is the box, too.
+    shown.page.locator("td.st-col-check").first.click(position={"x": 30, "y": 34})
+    expect(shown.page.locator(".st-bulk")).to_contain_text("1 selected")
+
+
 def test_an_edit_is_compared_saved_and_goes_on(shown: Shown) -> None:
     first, second = shown.ids[:2]
     shown.page.keyboard.press("e")
