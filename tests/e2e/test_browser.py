@@ -254,6 +254,8 @@ def test_a_prompt_that_does_not_fit_is_said_in_the_conversation(serve: Start, vi
 def test_no_such_model_is_said_in_words(serve: Start, visit: Visit) -> None:
     page = visit(serve())
     open_tab(page, "Model")
+    # Opening the tab puts the model in use into the field; whoever types before that is overwritten.
+    expect(page.locator("#model-about")).to_contain_text("SmolLM2")
     page.locator("#model-choice input").fill("smollm2-136m-instruct")
     page.locator("#model-choice input").press("Enter")
     page.locator("#model-use").click()
