@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import os
 import sys
 import threading
 import time
@@ -22,6 +24,12 @@ def serve(options: argparse.Namespace, settings: Settings) -> None:
     from studio.ui.serving import serve
 
     serve(settings)
+    # Everything is closed. FastAPI's caches hold the studio to the very end, so that at Python's own taking down
+    # DuckDB's binding would print a page about what leaked. After SIGTERM uvicorn leaves without it, too.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def doctor(options: argparse.Namespace, settings: Settings) -> None:

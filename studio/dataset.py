@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from studio import projects, quality, splits
 from studio.context import Studio
-from studio.errors import Conflict, InvalidInput, NotFound
+from studio.errors import Blocked, Conflict, InvalidInput, NotFound
 from studio.records import Example, Format, Project, Status, Turn, new_id, now
 from studio.rows import Action, ActionKind, Facets, Flag, RowFilter, Sort
 
@@ -174,10 +174,10 @@ def _entering(example: Example, action_id: str) -> Example:
 
 def require_unblocked(project: Project, answer: str) -> None:
     """Raises:
-    InvalidInput: a rule keeps this answer from being approved.
+    Blocked: a rule keeps this answer from being approved.
     """
     if reason := quality.blocked(project, answer):
-        raise InvalidInput(f"This can't be approved: {reason}", "Change the answer, or the rule under Guidelines.")
+        raise Blocked(reason)
 
 
 # Changing one row

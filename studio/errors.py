@@ -3,6 +3,7 @@
     StudioError
     ├── RequestError          the request was wrong (exit status 2)
     │   ├── InvalidInput          a value can't be used as given
+    │   │   └── Blocked               a rule keeps an answer from being approved; carries what it says
     │   ├── NotFound              no such project, message, run, adapter or model
     │   ├── ImportRejected        a file has bad rows; carries them
     │   ├── Conflict              somebody else changed it meanwhile
@@ -77,6 +78,14 @@ class RequestError(StudioError):
 
 class InvalidInput(RequestError):
     """A value can't be used as given."""
+
+
+class Blocked(InvalidInput):
+    """A rule keeps an answer from being approved; carries what the rule says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This can't be approved: {reason}", "Change the answer, or the rule under Guidelines.")
+        self.reason = reason
 
 
 class NotFound(RequestError):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -23,6 +23,7 @@ from jsonschema import validators
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.jsonschema import EMPTY_REGISTRY
 
+from studio import reasons
 from studio.errors import InvalidInput
 from studio.records import Example, normalise
 from studio.rows import Flag, Rule, RuleKind
@@ -48,25 +49,9 @@ class Broken:
 
     rule: Rule
     message: str
-    """One sentence in English: the expert's own, or made from the rule."""
+    """The expert's own words, or one of the English sentences of `reasons`."""
     span: tuple[int, int] | None = None
     """Where in the answer: characters from, to."""
-    key: str = ""
-    """Which sentence of the words table says the same (`app.rule.` before it); empty: only `message` does."""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    """What fills that sentence."""
-
-
-_SAID = {
-    "must_contain": "The answer must contain “{value}”.",
-    "must_not_contain": "The answer must not contain “{value}”.",
-    "max_words": "The answer has {words} words; at most {value} are allowed.",
-    "regex": "The answer doesn't fit the pattern {value}.",
-    "regex_slow": "The pattern {value} took too long on this answer; make it simpler.",
-    "json": "The answer is not JSON: {reason}.",
-    "json_schema": "The answer's JSON doesn't fit the schema: {reason}.",
-}
-"""Every sentence by its key, in English; `studio.ui.words` has them in both languages."""
 
 
 def broken(rules: Sequence[Rule], answer: str) -> list[Broken]:
@@ -84,19 +69,18 @@ def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
-def _broken(rule: Rule, key: str, span: tuple[int, int] | None = None, **values: Any) -> Broken:
-    own = rule.message.strip()
-    return Broken(rule, own or _SAID[key].format(**values), span, "" if own else key, values)
+def _broken(rule: Rule, name: str, span: tuple[int, int] | None = None, **evidence: object) -> Broken:
+    return Broken(rule, rule.message.strip() or reasons.say("rule", name, **evidence), span)
 
 
 def _check(rule: Rule, answer: str) -> Broken | None:
     match rule.kind:
         case "must_contain":
-            return None if _folded(rule.value) in _folded(answer) else _broken(rule, "must_contain", value=rule.value)
+            return None if _folded(rule.value) in _folded(answer) else _broken(rule, "must_contain", text=rule.value)
         case "must_not_contain":
             if _folded(rule.value) not in _folded(answer):
                 return None
-            return _broken(rule, "must_not_contain", _find(rule.value, answer), value=rule.value)
+            return _broken(rule, "must_not_contain", _find(rule.value, answer), text=rule.value)
         case "max_words":
             return _check_words(rule, answer)
         case "regex":
@@ -136,7 +120,7 @@ def _check_words(rule: Rule, answer: str) -> Broken | None:
     if words <= most:
         return None
     first_over = next((m.start() for n, m in enumerate(_WORD.finditer(answer)) if n == most), len(answer))
-    return _broken(rule, "max_words", (first_over, len(answer)), words=words, value=most)
+    return _broken(rule, "max_words", (first_over, len(answer)), words=words, limit=most)
 
 
 # Patterns
@@ -163,7 +147,7 @@ def _check_pattern(rule: Rule, answer: str) -> Broken | None:
     found = _matches(pattern, answer) if pattern else False
     if found:
         return None
-    return _broken(rule, "regex_slow" if found is None else "regex", value=rule.value)
+    return _broken(rule, "regex_slow" if found is None else "regex", text=rule.value)
 
 
 # JSON
@@ -177,17 +161,41 @@ def _check_json(rule: Rule, answer: str) -> Broken | None:
     try:
         value = json.loads(answer, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        place = (error.pos, len(answer)) if isinstance(error, json.JSONDecodeError) else None
-        fenced = "leave out the ``` around it" if answer.lstrip().startswith("```") else str(error).rstrip(".")
-        return _broken(rule, "json", place, reason=fenced)
+        return _no_json(rule, answer, error)
     try:
         error_ = next(_schema(rule.value).iter_errors(value), None)
     except (InvalidInput, RecursionError, ArithmeticError) as error:
-        return _broken(rule, "json_schema", reason=str(error).rstrip("."))
-    if error_ is None:
-        return None
-    where = f" (at {error_.json_path})" if error_.absolute_path else ""
-    return _broken(rule, "json_schema", reason=f"{error_.message[:300]}{where}")
+        return _broken(rule, "schema_unusable", error=str(error).rstrip("."))
+    return None if error_ is None else _misfit(rule, error_)
+
+
+def _no_json(rule: Rule, answer: str, error: Exception) -> Broken:
+    if not isinstance(error, json.JSONDecodeError):
+        return _broken(rule, "json")
+    span = (error.pos, len(answer))
+    if answer.lstrip().startswith("```"):
+        return _broken(rule, "json_fence", span)
+    return _broken(rule, "json_place", span, line=error.lineno, character=error.colno)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | dict) else []
+
+
+def _misfit(rule: Rule, error: ValidationError) -> Broken:
+    place = error.json_path.removeprefix("$").removeprefix(".") or "the top level"
+    match error.validator:
+        case "required":
+            lacking = [str(name) for name in _listed(error.validator_value) if name not in _listed(error.instance)]
+            return _broken(rule, "schema_required", text=lacking[0] if lacking else "", place=place)
+        case "type" if isinstance(error.validator_value, str):
+            return _broken(rule, "schema_type", place=place, type=error.validator_value)
+        case "enum" | "const":
+            return _broken(rule, "schema_enum", place=place)
+        case "additionalProperties":
+            return _broken(rule, "schema_extra", place=place)
+        case keyword:
+            return _broken(rule, "schema", place=place, keyword=keyword, error=error.message[:300])
 
 
 def _matches_in_time(validator: Any, wanted: str, instance: Any, schema: Any) -> Iterator[ValidationError]:

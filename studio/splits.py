@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from studio import projects
+from studio import projects, reasons
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound
 from studio.neighbours import Neighbours
@@ -415,7 +415,7 @@ class _Settlement:
         self._was.setdefault(place.n, (place.split, place.aside))
         place.aside = leak is not None
         if leak is not None:
-            reason = f"Nearly the same as a row for {leak.split}; it is kept out of {place.split} until one is changed."
+            reason = reasons.say("leak", "near", side=leak.split, own_side=place.split)
             self._leaks[place.id] = Flag(place.id, "leak", reason, leak.id)
         elif self._was[place.n][1]:
             self._leaks[place.id] = None

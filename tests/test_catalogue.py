@@ -42,6 +42,7 @@ def test_the_shipped_catalogue_can_be_read_and_chosen_from() -> None:
         assert entry.parameters > 10**8
         assert entry.context >= 2048
         assert entry.note
+        assert entry.note_ja
         assert entry.licence
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,20 @@ def logits(model: Any) -> torch.Tensor:
     """(T, V)"""
     with torch.inference_mode():
         return model(input_ids=IDS).logits[0]
+
+
+def test_the_want_of_compiled_code_is_not_announced(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    log.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s.", "No module named 'kernels'")
+    log.warning("Something else is wrong.")
+    assert caplog.messages == ["Something else is wrong."]
+
+
+def test_loading_what_the_engine_needs_prints_nothing() -> None:
+    # On processors with bfloat16 arithmetic bitsandbytes would.
+    command = [sys.executable, "-c", "import logging; logging.basicConfig(); import studio.model.hf_engine"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def test_unpacked_nf4_computes_what_packed_nf4_computes(tiny_model: Path) -> None:

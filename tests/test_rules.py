@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from studio.errors import InvalidInput
 from studio.records import Example, Turn
 from studio.rows import Rule
-from studio.rules import _SAID, as_flags, as_json, broken, count_words, from_json, validate
-from studio.ui import words
-from studio.ui.present import rule_message
+from studio.rules import as_flags, as_json, broken, count_words, from_json, validate
 
 SCHEMA = json.dumps(
     {
@@ -79,16 +77,6 @@ def test_words_are_counted_as_word_processors_do() -> None:
 def test_the_experts_own_words_are_what_is_said() -> None:
     (found,) = broken([rule("must_contain", "§", "Cite the clause.")], "No.")
     assert found.message == "Cite the clause."
-    assert rule_message(found, "ja") == "Cite the clause."
-
-
-def test_every_sentence_is_in_both_languages() -> None:
-    assert {f"app.rule.{key}" for key in _SAID} == {key for key in words.EN if key.startswith("app.rule.")}
-    for key, text in _SAID.items():
-        assert words.EN[f"app.rule.{key}"] == text
-    (found,) = broken([rule("max_words", "1")], "two words")
-    assert rule_message(found, "en") == found.message == "The answer has 2 words; at most 1 are allowed."
-    assert rule_message(found, "ja").startswith("回答は2語です。1語まで")
 
 
 @pytest.mark.parametrize(
@@ -130,14 +118,14 @@ def test_names_of_fields_are_not_taken_for_keywords() -> None:
 def test_a_pattern_that_never_ends_is_cut_short() -> None:
     slow = rule("regex", "(x|xx)+$")
     (found,) = broken([slow], "x" * 60 + "!")
-    assert found.key == "regex_slow"
+    assert "took too long" in found.message
     nested = rule("json_schema", '{"items": {"pattern": "(x|xx)+$"}}')
     assert len(broken([nested], json.dumps(["x" * 60 + "!"]))) == 1
 
 
 def test_a_deep_answer_is_broken_and_raises_nothing() -> None:
     (found,) = broken([rule("json_schema", SCHEMA)], "[" * 100_000)
-    assert found.key == "json"
+    assert found.message == "The answer is not JSON."
 
 
 def test_flags_name_the_row_and_tell_two_rules_apart() -> None:

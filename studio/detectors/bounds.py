@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from studio import reasons
 from studio.detectors.text import turns_of
 from studio.records import Example
 from studio.rows import Flag
@@ -26,16 +27,15 @@ def empty(example: Example) -> Flag | None:
     if example.answer_extra.get("tool_calls"):
         return None
     if not example.answer.strip("\u200b\u200c\u200d\u2060\ufeff \n\t\r\u3000"):
-        return Flag(example.id, "empty", "The answer is empty.")
+        return Flag(example.id, "empty", reasons.say("empty", "answer"))
     if _NOTHING.fullmatch(example.answer):
-        return Flag(
-            example.id, "empty", f"The answer says only {example.answer.strip()!r}.", span=(0, len(example.answer))
-        )
+        reason = reasons.say("empty", "says_only", text=example.answer.strip())
+        return Flag(example.id, "empty", reason, span=(0, len(example.answer)))
     for number, turn in enumerate(example.messages):
         if turn.role == "user" and not turn.content.strip() and not turn.extra:
-            return Flag(example.id, "empty", "The question is empty.", field=f"messages[{number}]")
+            return Flag(example.id, "empty", reasons.say("empty", "question"), field=f"messages[{number}]")
     if not example.messages:
-        return Flag(example.id, "empty", "There is no question.", field="messages[0]")
+        return Flag(example.id, "empty", reasons.say("empty", "no_question"), field="messages[0]")
     return None
 
 
@@ -43,7 +43,7 @@ def too_long(example: Example, tokens: int, context_tokens: int) -> Flag | None:
     """A flag where a row of `tokens` tokens doesn't fit and would be cut or left out in training."""
     if tokens <= context_tokens:
         return None
-    return Flag(example.id, "too-long", f"The row has {tokens} tokens; {context_tokens} fit.")
+    return Flag(example.id, "too-long", reasons.say("too-long", "tokens", tokens=tokens, limit=context_tokens))
 
 
 def control_tokens(example: Example) -> list[Flag]:
@@ -54,6 +54,6 @@ def control_tokens(example: Example) -> list[Flag]:
             continue
         match = _CONTROL.search(_STRUCK.sub(lambda m: " " * len(m[0]), text))
         if match:
-            reason = f"The text holds {match[0]!r}, which a chat template uses to mark turns."
+            reason = reasons.say("control-token", "mark", text=match[0])
             flags.append(Flag(example.id, "control-token", reason, span=match.span(), field=field))
     return flags

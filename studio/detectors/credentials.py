@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from studio import reasons
 from studio.detectors.text import turns_of
 from studio.records import Example
 from studio.rows import Flag
@@ -24,6 +25,7 @@ _PASSWORD = re.compile(
 _PLACEHOLDER = re.compile(
     r"x{4,}|\*{3,}|<[^>]*>|\{[^}]*\}|\.\.\.|example|your[_-]?|dummy|placeholder|changeme", re.IGNORECASE
 )
+_PLAIN_NAMES = {"Basic Auth Credentials": "Password in a web address", "JSON Web Token": "Sign-in token (JWT)"}
 _VENDOR = re.compile(r"\b(?:sk-(?:ant-|proj-)?[A-Za-z0-9_-]{24,}|hf_[A-Za-z0-9]{30,}|AIza[A-Za-z0-9_-]{35})\b")
 """Keys of model services in the forms they have had since the library's last release (2024)."""
 
@@ -31,7 +33,13 @@ _VENDOR = re.compile(r"\b(?:sk-(?:ant-|proj-)?[A-Za-z0-9_-]{24,}|hf_[A-Za-z0-9]{
 def secrets(example: Example) -> list[Flag]:
     """One flag for each secret; the reason shows its first four characters only."""
     return [
-        Flag(example.id, "secret", f"{what}: {text[start : start + 4]}…", span=(start, end), field=field)
+        Flag(
+            example.id,
+            "secret",
+            reasons.say("secret", "found", what=what, text=text[start : start + 4]),
+            span=(start, end),
+            field=field,
+        )
         for field, text in turns_of(example)
         for what, start, end in find(text)
     ]
@@ -64,7 +72,8 @@ def _by_library(text: str) -> Iterator[tuple[str, str]]:
             for value in plugin.analyze_string(line):
                 # A pattern with a group yields the group: find the whole match again.
                 whole = next((m[0] for p in plugin.denylist if (m := p.search(line)) and value in m[0]), value)
-                yield str(plugin.secret_type), whole
+                what = str(plugin.secret_type)
+                yield _PLAIN_NAMES.get(what, what), whole
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from studio import reasons
 from studio.detectors.text import CJK, FENCED, KANA, URL, plain, sentences, tokens
 from studio.records import Example
 from studio.rows import Flag
@@ -96,19 +97,23 @@ def truncated(example: Example, habits: Habits | None = None) -> Flag | None:
     return Flag(example.id, "truncated", reason, span=(max(0, len(answer) - 40), len(answer)))
 
 
+def _say(name: str, **evidence: object) -> str:
+    return reasons.say("truncated", name, **evidence)
+
+
 def _open(answer: str) -> str | None:
     if answer.count("```") % 2:
-        return "A code block is opened and not closed."
+        return _say("code")
     prose = _EMOTICON.sub(lambda m: " " * len(m[0]), FENCED.sub("", answer)) if "```" in answer else answer
     if _DANGLING.search(answer) and len(answer) > 4 and "\n" in answer:
-        return "The answer ends with the mark of a list item that has no text."
+        return _say("item")
     if _is_code(answer):
         return None
     mark = _unclosed(_EMOTICON.sub(lambda m: " " * len(m[0]), prose))
     if mark:
-        return f"The bracket {mark} is not closed."
+        return _say("bracket", mark=mark)
     if _COMMA.search(answer) and len(answer) > 12 and not answer.endswith("++") and not URL.search(answer.split()[-1]):
-        return f"The answer ends with {answer[-1]!r}."
+        return _say("mark", text=answer[-1])
     return None
 
 
@@ -152,7 +157,7 @@ def _cut_spaced(answer: str, sentence: str, is_item: bool, habits: Habits | None
     word = words[-1]
     ended = habits.last[word] if habits else 0
     if word in _NEVER_LAST and not ended and (word not in _MAY_BE_LAST or (habits and not is_item)):
-        return f"The answer ends with the word {word!r}, which begins something."
+        return _say("begins", text=word)
     if habits is None or is_item or not (word == "#" or _LETTERS.fullmatch(word)) or _LOG.search(_last_line(answer)):
         return None
     seen, is_name = habits.words[word], not sentence.split()[-1][0].islower() and word != "#"
@@ -160,12 +165,12 @@ def _cut_spaced(answer: str, sentence: str, is_item: bool, habits: Habits | None
         return None
     is_half = (len(word) == 1 and word not in "ai") or habits.starts[word] >= (1 if seen <= 1 else 5 * seen)
     if seen <= 3 and not ended and not is_name and word != "#" and is_half:
-        return f"The answer ends with {word!r}, which is half of a longer word used elsewhere."
+        return _say("half", text=word)
     if seen >= 4 and ended == 0 and word != "#":
-        return f"No other sentence ends with {word!r}, which occurs {seen} times, and the full stop is missing."
+        return _say("never_last", text=word, times=seen)
     two = " ".join(words[-2:])
     if habits.last[two] == 0 and habits.words[two] >= (3 if ended < 0.2 * seen else 5):
-        return f"No other sentence ends with {two!r}, which occurs {habits.words[two]} times."
+        return _say("never_last_two", text=two, times=habits.words[two])
     if (
         len(words) == 1
         and len(sentences(answer)) > 1
@@ -173,7 +178,7 @@ def _cut_spaced(answer: str, sentence: str, is_item: bool, habits: Habits | None
         and sentence[0].isalpha()
         and "\n" not in answer[-80:]
     ):
-        return f"The last sentence is the one word {word!r}."
+        return _say("one_word", text=word)
     return None
 
 
@@ -187,13 +192,13 @@ def _cut_japanese(answer: str, sentence: str, is_item: bool, habits: Habits | No
         and not re.search(r"(?:まで|から|もの|こと|など|より)$", tail)
         and (has_stop or len(tail) >= 8)
     ):
-        return f"The answer ends with {tail[-2:]!r}, after which a sentence goes on."
+        return _say("goes_on", text=tail[-2:])
     pair = tail[-2:]
     if habits is None or not CJK.search(tail[-1]) or _ENDS_JA.search(tail) or habits.last[pair]:
         return None
     is_sentence = has_stop or re.search(r"[はがを]", tail) is not None
     if is_sentence and habits.words[pair] >= 3:
-        return f"No other sentence ends with {pair!r}, which occurs {habits.words[pair]} times."
+        return _say("never_last_two", text=pair, times=habits.words[pair])
     if has_stop and (not KANA.search(tail) or (not _MAY_END_JA.search(tail) and not _NOUN.search(tail))):
-        return f"The last sentence ends with {pair!r} and has no full stop, unlike those before it."
+        return _say("no_stop", text=pair)
     return None

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from studio import reasons
 from studio.records import Example
 from studio.rows import Flag
 
@@ -72,9 +73,9 @@ def _capital(answer: str) -> str:
 
 
 _FEATURES: tuple[tuple[Callable[[str], str], str], ...] = (
-    (_broad, "The answer is {odd}; {share:.0%} of the others are {usual}."),
-    (_stop, "The answer ends with {odd}; {share:.0%} of the others end with {usual}."),
-    (_capital, "The answer begins with {odd}; {share:.0%} of the others begin with {usual}."),
+    (_broad, "form"),
+    (_stop, "end"),
+    (_capital, "start"),
 )
 
 
@@ -82,7 +83,7 @@ def uneven(examples: Sequence[Example]) -> list[Flag]:
     """Flags of answers whose form, end or first letter is not that of nearly all others, and of odd labels."""
     flags: dict[str, Flag] = {}
     answered = [e for e in examples if e.answer.strip()]
-    for feature, reason in _FEATURES:
+    for feature, name in _FEATURES:
         values = [feature(e.answer) for e in answered]
         counts = Counter(v for v in values if v)
         if not counts:
@@ -93,8 +94,8 @@ def uneven(examples: Sequence[Example]) -> list[Flag]:
             continue
         for example, value in zip(answered, values, strict=True):
             if value and value != usual and example.id not in flags:
-                text = reason.format(odd=_NAMES[value], usual=_NAMES[usual], share=most / total)
-                flags[example.id] = Flag(example.id, "format", text)
+                said = {"odd": _NAMES[value], "usual": _NAMES[usual], "share": f"{most / total:.0%}"}
+                flags[example.id] = Flag(example.id, "format", reasons.say("format", name, **said))
     return [*flags.values(), *(f for f in _spellings(answered) if f.example_id not in flags)]
 
 
@@ -112,7 +113,7 @@ def _spellings(examples: Sequence[Example]) -> list[Flag]:
         usual, most = spelled.most_common(1)[0]
         own = example.answer.strip()
         if own != usual and most >= 3 * spelled[own] and most >= 5:
-            reason = f"The label is spelled {own!r}; {most} others are spelled {usual!r}."
+            reason = reasons.say("format", "label", own=own, times=most, usual_label=usual)
             flags.append(Flag(example.id, "format", reason, span=(0, len(example.answer))))
     return flags
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from studio import reasons
 from studio.detectors.text import FENCED, KANA, URL, prompt_of
 from studio.records import Example
 from studio.rows import Flag
@@ -77,8 +78,8 @@ def other_language(example: Example, language: str, own: frozenset[str] = frozen
     if told in own and (asked == told or not prompt.strip()):
         return None
     name, expected = _LABELS.get(told, told), _LABELS.get(language, language)
-    where = "The whole row is" if asked == told else "The answer is"
-    return Flag(example.id, "language", f"{where} in {name}; the project is in {expected}.")
+    where = "row" if asked == told else "answer"
+    return Flag(example.id, "language", reasons.say("language", where, told=name, expected=expected))
 
 
 def _system(example: Example) -> str:

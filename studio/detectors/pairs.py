@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rensa import RMinHash, RMinHashLSH
 
+from studio import reasons
 from studio.detectors.same import FLOOR, SHORT, Lexicon, Side, judge
 from studio.detectors.text import CJK, content, gist, letters, plain, prompt_of, shingles
 from studio.records import Example
@@ -44,7 +45,7 @@ def duplicates(examples: Sequence[Example]) -> tuple[list[Flag], list[Example]]:
         if other == example.id:
             kept.append(example)
         else:
-            flags.append(Flag(example.id, "duplicate", "The same question and answer as another row.", other))
+            flags.append(Flag(example.id, "duplicate", reasons.say("duplicate", "same"), other))
     return flags, kept
 
 

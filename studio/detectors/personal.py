@@ -17,6 +17,7 @@ from stdnum import iban, luhn
 from stdnum.jp import in_ as my_number
 from stdnum.us import ssn
 
+from studio import reasons
 from studio.detectors.text import turns_of
 from studio.records import Example
 from studio.rows import Flag
@@ -69,9 +70,8 @@ def personal(example: Example, language: str = "en") -> list[Flag]:
         for what, start, end in find(text, language):
             if what not in seen:
                 seen.add(what)
-                flags.append(
-                    Flag(example.id, "pii", f"{what}: {text[start:end].strip()}", span=(start, end), field=field)
-                )
+                reason = reasons.say("pii", "found", what=what, text=text[start:end].strip())
+                flags.append(Flag(example.id, "pii", reason, span=(start, end), field=field))
     return flags
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 
+from studio import reasons
 from studio.detectors.text import (
     CJK,
     FUNCTION,
@@ -110,6 +111,10 @@ class Lexicon:
         return sum(math.log2((self.rows + 1) / (self.seen.get(word, 0) + 0.5)) for word in found)
 
 
+Differ = tuple[str, str]
+"""What the one answer says, and what the other says in its place."""
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What two rows are to each other: `near-duplicate` or `contradiction`, and why."""
@@ -125,12 +130,10 @@ def judge(one: Side, other: Side, lexicon: Lexicon, similarity: float = 0.0) -> 
         return None
     differs = conflict(one, other, lexicon, None if is_near else similarity)
     if differs:
-        asked = "The same question" if is_near else f"A question alike ({similarity:.2f})"
-        return Judgement("contradiction", f"{asked} has another answer: {differs}.")
+        asked = "same" if is_near else "alike"
+        return Judgement("contradiction", reasons.say("contradiction", asked, one=differs[0], other=differs[1]))
     if (is_near or similarity >= AS_GOOD_AS_EQUAL) and (share := _overlap(one.answer, other.answer)) >= 0.7:
-        return Judgement(
-            "near-duplicate", f"Nearly the same question, and answers that agree in {share:.0%} of the text."
-        )
+        return Judgement("near-duplicate", reasons.say("near-duplicate", "near", share=f"{share:.0%}"))
     return None
 
 
@@ -267,8 +270,8 @@ def _has(text: str, phrase: str) -> bool:
     return phrase in letters(text) if CJK.search(text) else f" {phrase} " in f" {' '.join(tokens(text))} "
 
 
-def conflict(one: Side, other: Side, lexicon: Lexicon, similarity: float | None = None) -> str | None:
-    """How the facts of two answers to one question differ, or None where they may well say the same.
+def conflict(one: Side, other: Side, lexicon: Lexicon, similarity: float | None = None) -> Differ | None:
+    """What two answers to one question say against each other, or None where they may well say the same.
 
     A number, a negation or a word that is put in another's place counts; other words for the same don't. `similarity`
     is given where the questions are only paraphrases: then numbers must be of one unit and the answers of one matter.
@@ -289,10 +292,10 @@ def conflict(one: Side, other: Side, lexicon: Lexicon, similarity: float | None 
     counted = _numbers(relevant[0], asked), _numbers(relevant[1], asked)
     if is_one_matter or (similarity or 0.0) >= _close(one.prompt, other.prompt):
         every = counted if is_paraphrased else (_numbers(a, asked), _numbers(b, asked))
-        if text := _numbers_differ(*every, is_paraphrased):
-            return text
+        if differ := _numbers_differ(*every, is_paraphrased):
+            return differ
     if is_one_matter and is_negated(relevant[0]) != is_negated(relevant[1]):
-        return f"{_short(relevant[0])} / {_short(relevant[1])}"
+        return _short(relevant[0]), _short(relevant[1])
     if counted[0] and counted[1]:
         return None
     if not is_one_matter and (similarity or 0.0) < CLOSE:
@@ -325,17 +328,16 @@ def _numbers(text: str, asked: str) -> dict[str, set[str]]:
     return found
 
 
-def _numbers_differ(a: dict[str, set[str]], b: dict[str, set[str]], is_paraphrased: bool) -> str | None:
+def _numbers_differ(a: dict[str, set[str]], b: dict[str, set[str]], is_paraphrased: bool) -> Differ | None:
     for unit in sorted(a.keys() & b.keys()):
         if not (unit == "" and is_paraphrased) and a[unit] - b[unit] and b[unit] - a[unit]:
-            return f"{_listed(a[unit] - b[unit])} / {_listed(b[unit] - a[unit])} {unit}".rstrip()
+            return _measures({unit: a[unit] - b[unit]}), _measures({unit: b[unit] - a[unit]})
     if is_paraphrased or not a or not b or a.keys() & b.keys():
         return None
     every = set().union(*a.values()), set().union(*b.values())
     if every[0] == every[1] or (every[0] & every[1] and (len(every[0]) > 1 or len(every[1]) > 1)):
         return None
-    shown = [", ".join(f"{v} {u}".strip() for u in sorted(side) for v in sorted(side[u])) for side in (a, b)]
-    return f"{shown[0]} / {shown[1]}"
+    return _measures(a), _measures(b)
 
 
 def _words_differ(
@@ -345,7 +347,7 @@ def _words_differ(
     is_paraphrased: bool,
     a: str,
     b: str,
-) -> str | None:
+) -> Differ | None:
     """Content words that stand against each other, in short answers or in the same frame."""
     if CJK.search(a) and not KANA.search(a + b) and max(len(a), len(b)) > 12:
         return None  # Chinese has no spaces between words: what differs can't be told from other wording
@@ -354,11 +356,10 @@ def _words_differ(
     if not left or not right:
         return None
     if all(any(w in lexicon.names for w in side) for side in (left, right)):
-        return (
-            f"{', '.join(w for w in left if w in lexicon.names)} / {', '.join(w for w in right if w in lexicon.names)}"
-        )
+        named = [", ".join(w for w in side if w in lexicon.names) for side in (left, right)]
+        return named[0], named[1]
     shared = set(own[0]) & set(own[1])
-    shown = f"{', '.join(left[:3])} / {', '.join(right[:3])}"
+    shown = _listed(left), _listed(right)
     if max(map(len, own)) <= 3 and not shared and not is_paraphrased:
         return shown
     frame = SequenceMatcher(None, tokens(a)[:200], tokens(b)[:200], autojunk=False).ratio()
@@ -406,8 +407,19 @@ def _units(sentence: str) -> set[str]:
     return {word for found in re.findall(r"\d\s*([^\W\d_ぁ-ん]+)", sentence) for word in (found, found[:1])}
 
 
-def _listed(values: Iterable[str]) -> str:
-    return ", ".join(sorted(values)[:4])
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join("not" if word == "\N{NOT SIGN}" else word for word in words[:3])
+
+
+def _measures(values: Mapping[str, set[str]]) -> str:
+    """Numbers with their units, as they are said."""
+    return ", ".join(f"{v} {_SAID_UNITS.get(u, u)}".strip() for u in sorted(values) for v in sorted(values[u])[:4])
+
+
+_SAID_UNITS = {
+    "weekday": "", "time": "", "day": "days", "hour": "hours", "minute": "minutes", "euro": "euros",
+    "dollar": "dollars", "pound": "pounds",
+}  # fmt: skip
 
 
 def _short(text: str) -> str:

@@ -53,6 +53,8 @@ class ModelEntry:
     gated: bool | None = None
     chat_template: bool | None = None
     note: str = ""
+    """What it is good for, in English."""
+    note_ja: str = ""
     wheel: WheelSource | None = None
     path: Path | None = None
     """A folder of the person's own, used where it lies."""
@@ -154,7 +156,7 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "tuple[str, ...]": list, "boo
 def _checked(table: dict[str, Any], cls: type[ModelEntry] | type[WheelSource], where: str) -> dict[str, Any]:
     """Return the table if its fields are those of the class and of the right kind."""
     known = {f.name: f for f in fields(cls)}
-    optional = {"revision", "wheel", "path", "key"}
+    optional = {"revision", "note_ja", "wheel", "path", "key"}
     wrong = [f"{name} is not a field" for name in table if name not in known or name == "path"]
     wrong += [
         f"{name} is missing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
     Raises:
         ModelUnavailable: the folder can't be loaded.
     """
-    # At import it warns that it can't fetch compiled code from the network, which is as it should be.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig

@@ -13,8 +13,9 @@ import gradio as gr
 from studio import adapters, conversation, corrections, projects, samples
 from studio.conversation import AskOptions
 from studio.errors import InvalidInput, StudioError
-from studio.records import Sampling, Shot
+from studio.records import Sampling
 from studio.ui import present
+from studio.ui.chat_sides import BASE, BOTH, LIVE, Left, Right, left_side, right_side
 from studio.ui.session import QUIET, Desk, Session, author_of, guarded, with_conversation
 from studio.ui.shell import PanelToggles
 from studio.ui.thread import Thread
@@ -22,7 +23,6 @@ from studio.ui.words import say, t
 
 FRAME_S = 0.08
 """Shortest time between two updates of an answer being written."""
-LIVE, BASE, BOTH = "live", "base", "both"
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,6 @@ class ChatTab:
     system: gr.Textbox
     shots_changed: gr.State
     box: gr.Textbox
-    tokens: gr.Markdown
-    sample: gr.Dropdown
 
     @property
     def view(self) -> list[Any]:
@@ -176,35 +174,7 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
     """Lay out the tab and wire what concerns it alone."""
     with gr.Row(elem_classes="st-shell"):
         with gr.Column(elem_classes="st-side st-side-left", min_width=0):
-            gr.Markdown(t("app.chat.project"), elem_classes="st-heading")
-            project = gr.Dropdown([], label=t("app.chat.project"), show_label=False, container=False, elem_id="project")
-            with gr.Accordion(t("app.chat.more_projects"), open=False):
-                new_name = gr.Textbox(label=t("app.chat.new_project"), max_lines=1, elem_id="new-project")
-                create = gr.Button(t("app.chat.create"), size="sm")
-                sample = gr.Dropdown(
-                    [(s.name, s.key) for s in samples.samples()],
-                    label=t("app.chat.sample"),
-                    value=samples.samples()[-1].key,
-                    elem_id="sample",
-                )
-                try_sample = gr.Button(t("app.chat.try_sample"), size="sm", elem_id="try-sample")
-            gr.Markdown(t("app.chat.conversations"), elem_classes="st-heading")
-            new = gr.Button(t("app.chat.new"), size="sm", elem_id="new-conversation")
-            search = gr.Textbox(
-                label=t("app.chat.search"),
-                placeholder=t("app.chat.search"),
-                show_label=False,
-                container=False,
-                max_lines=1,
-                elem_id="search-conversations",
-            )
-            conversations = gr.Radio(
-                [],
-                label=t("app.chat.conversations"),
-                show_label=False,
-                container=False,
-                elem_classes="st-conversations",
-            )
+            left = left_side()
         with gr.Column(elem_classes="st-centre", min_width=0):
             toggles = PanelToggles({"title": ""})
             chat = Thread(elem_id="thread")
@@ -223,29 +193,26 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
                 )
                 stop = gr.Button("■", size="sm", visible=False, elem_id="stop", min_width=44, scale=0)
         with gr.Column(elem_classes="st-side st-side-right", min_width=0):
-            gr.Markdown(t("app.chat.prompt"), elem_classes="st-heading")
-            system = gr.Textbox(label=t("app.chat.system"), lines=3, max_lines=12, elem_id="system")
-            shots_changed = gr.State(0.0)
-            with gr.Accordion(t("app.chat.shots"), open=False, elem_id="shots"):
-                _shots(desk, session, shots_changed)
-            answer_with = gr.Dropdown([("", LIVE)], value=LIVE, label=t("app.chat.answer_with"), elem_id="answer-with")
-            with gr.Accordion(t("app.chat.rendered"), open=False, elem_id="rendered") as rendered:
-                tokens = gr.Markdown("")
-                exact = gr.Textbox(label=t("app.chat.exact"), lines=6, max_lines=20, interactive=False, elem_id="exact")
-                refresh = gr.Button(t("app.chat.refresh"), size="sm")
-            with gr.Accordion(t("app.chat.sampling"), open=False, elem_id="sampling"):
-                settings = [
-                    gr.Slider(0, 2, 0, step=0.05, label=t("app.chat.temperature"), info=t("app.chat.temperature_info")),
-                    gr.Slider(0.05, 1, 1, step=0.05, label=t("app.chat.top_p")),
-                    gr.Slider(1, 1024, 200, step=1, label=t("app.chat.max_tokens")),
-                    gr.Slider(1, 1.5, 1, step=0.01, label=t("app.chat.repetition")),
-                    gr.Number(None, label=t("app.chat.seed"), precision=0),
-                    gr.Checkbox(False, label=t("app.chat.completion"), info=t("app.chat.completion_info")),
-                ]
-    tab = ChatTab(chat, toggles, conversations, project, answer_with, system, shots_changed, box, tokens, sample)
-    _wire_asking(desk, session, tab, stop, settings)
+            right = right_side(desk, session)
+    tab = ChatTab(
+        thread=chat,
+        toggles=toggles,
+        conversations=left.conversations,
+        project=left.project,
+        answer_with=right.answer_with,
+        system=right.system,
+        shots_changed=right.shots_changed,
+        box=box,
+    )
+    _wire_asking(desk, session, tab, stop, right.settings)
     _wire_judging(desk, session, tab)
-    _wire_choosing(desk, session, tab, new, search, create, new_name, try_sample)
+    _wire_choosing(desk, session, tab, left)
+    _wire_prompt(desk, session, tab, right)
+    return tab
+
+
+def _wire_prompt(desk: Desk, session: gr.State, tab: ChatTab, right: Right) -> None:
+    """The system prompt is kept, and what the model will read is shown, when asked for."""
 
     @guarded
     def preview(at: Session, draft: str, choice: str, *values: Any) -> tuple[str, str]:
@@ -256,15 +223,13 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
             count += " ⚠ " + say(at.language, "app.chat.no_room")
         return count, seen.text
 
-    for event in (rendered.expand, refresh.click):
-        event(preview, [session, box, answer_with, *settings], [tokens, exact], **QUIET)
-
     @guarded
     def save_system(at: Session, text: str) -> None:
         projects.update(desk.studio, at.project_id, system_prompt=text)
 
-    system.blur(save_system, [session, system], None, **QUIET)
-    return tab
+    for event in (right.rendered.expand, right.refresh.click):
+        event(preview, [session, tab.box, tab.answer_with, *right.settings], [right.tokens, right.exact], **QUIET)
+    tab.system.blur(save_system, [session, tab.system], None, **QUIET)
 
 
 def _wire_asking(desk: Desk, session: gr.State, tab: ChatTab, stop: gr.Button, settings: list[Any]) -> None:
@@ -383,16 +348,7 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
     tab.thread.listen("undo", undo, [session], [tab.thread, tab.box])
 
 
-def _wire_choosing(
-    desk: Desk,
-    session: gr.State,
-    tab: ChatTab,
-    new: gr.Button,
-    search: gr.Textbox,
-    create: gr.Button,
-    new_name: gr.Textbox,
-    try_sample: gr.Button,
-) -> None:
+def _wire_choosing(desk: Desk, session: gr.State, tab: ChatTab, left: Left) -> None:
     everything = [session, *tab.view]
 
     def go(at: Session) -> tuple[Any, ...]:
@@ -417,87 +373,10 @@ def _wire_choosing(
         return go(replace(at, conversation_id=conversation.get(desk.studio, conversation_id).id))
 
     tab.project.input(choose_project, [session, tab.project], everything, **QUIET)
-    create.click(make_project, [session, new_name], [*everything, new_name], **QUIET)
-    try_sample.click(start_sample, [session, tab.sample], everything, **QUIET)
+    left.create.click(make_project, [session, left.new_name], [*everything, left.new_name], **QUIET)
+    left.try_sample.click(start_sample, [session, left.sample], everything, **QUIET)
     tab.conversations.input(choose_conversation, [session, tab.conversations], everything, **QUIET)
-    new.click(lambda at: go(replace(at, conversation_id=None)), [session], everything, **QUIET)
-    search.change(lambda at, text: conversation_list(desk, at, text), [session, search], tab.conversations, **QUIET)
-
-
-def _shots(desk: Desk, session: gr.State, changed: gr.State) -> None:
-    """Few-shot pairs: edit, reorder, remove, add, take from the saved examples."""
-
-    def shots_of(at: Session) -> list[Shot]:
-        return list(projects.get(desk.studio, at.project_id).shots)
-
-    def keep(at: Session, shots: list[Shot]) -> float:
-        projects.set_shots(desk.studio, at.project_id, tuple(shots))
-        return time.time()
-
-    @gr.render(inputs=[session], triggers=[changed.change])  # type: ignore[untyped-decorator]
-    def listed(at: Session | None) -> None:
-        if at is None:
-            return
-        shots = shots_of(at)
-        for place, shot in enumerate(shots):
-            with gr.Column(elem_classes="st-shot"):
-                question = gr.Textbox(shot.prompt, label=t("app.chat.question"), lines=1, max_lines=4, interactive=True)
-                reply = gr.Textbox(shot.answer, label=t("app.chat.answer"), lines=1, max_lines=6, interactive=True)
-                with gr.Row():
-                    up = gr.Button("↑", size="sm", min_width=40, interactive=place > 0)
-                    down = gr.Button("↓", size="sm", min_width=40, interactive=place < len(shots) - 1)
-                    remove = gr.Button("✕", size="sm", min_width=40)
-
-            @guarded
-            def edit(at: Session, prompt: str, text: str, place: int = place) -> None:
-                now = shots_of(at)
-                now[place] = Shot(prompt, text)
-                projects.set_shots(desk.studio, at.project_id, tuple(now))
-
-            @guarded
-            def move(at: Session, by: int, place: int = place) -> float:
-                now = shots_of(at)
-                now[place], now[place + by] = now[place + by], now[place]
-                return keep(at, now)
-
-            @guarded
-            def drop(at: Session, place: int = place) -> float:
-                now = shots_of(at)
-                del now[place]
-                return keep(at, now)
-
-            for field in (question, reply):
-                field.blur(edit, [session, question, reply], None, **QUIET)
-            up.click(lambda at, move=move: move(at, -1), [session], changed, **QUIET)
-            down.click(lambda at, move=move: move(at, 1), [session], changed, **QUIET)
-            remove.click(drop, [session], changed, **QUIET)
-
-    with gr.Column(elem_classes="st-shot"):
-        question = gr.Textbox(label=t("app.chat.question"), lines=1, max_lines=4, elem_id="shot-question")
-        reply = gr.Textbox(label=t("app.chat.answer"), lines=1, max_lines=6, elem_id="shot-answer")
-        add = gr.Button(t("app.chat.add_shot"), size="sm", elem_id="shot-add")
-    saved = gr.Dropdown(
-        [], label=t("app.chat.from_saved"), filterable=True, interactive=True, value=None, elem_id="shot-saved"
+    left.new.click(lambda at: go(replace(at, conversation_id=None)), [session], everything, **QUIET)
+    left.search.change(
+        lambda at, text: conversation_list(desk, at, text), [session, left.search], tab.conversations, **QUIET
     )
-
-    @guarded
-    def append(at: Session, prompt: str, text: str) -> tuple[float, str, str]:
-        return keep(at, [*shots_of(at), Shot(prompt, text)]), "", ""
-
-    @guarded
-    def choices(at: Session) -> Any:
-        found = desk.studio.store.examples.find(
-            at.project_id, status="approved", split="train", limit=200, newest_first=True
-        )
-        return gr.update(choices=[(e.question[:80], e.id) for e in found if e.is_single_turn])
-
-    @guarded
-    def take(at: Session, example_id: str | None) -> tuple[Any, Any]:
-        if not example_id:
-            return gr.skip(), gr.skip()
-        projects.take_shot(desk.studio, at.project_id, example_id)
-        return time.time(), gr.update(value=None)
-
-    add.click(append, [session, question, reply], [changed, question, reply], **QUIET)
-    saved.focus(choices, [session], saved, **QUIET)
-    saved.input(take, [session, saved], [changed, saved], **QUIET)

@@ -85,7 +85,7 @@ def build(desk: Desk, session: gr.State, shown: gr.State, table: Sequence[Any]) 
     wire(desk, session, board, gestures(desk, offers), value_of(desk, offers), shown)
 
     def to_table(at: Session) -> tuple[Any, ...]:
-        return data_rows.showing(desk.studio, at.project_id, {"sources": ["augmented"], "statuses": ["draft"]})
+        return data_rows.showing(desk.studio, at, {"sources": ["augmented"], "statuses": ["draft"]})
 
     board.listen("table", to_table, [session], list(table), **QUIET)
 

@@ -38,7 +38,7 @@ def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> LearnBoard:
     wire(desk, session, board, {"look": look}, value)
 
     def to_table(at: Session, event: gr.EventData) -> tuple[Any, ...]:
-        return data_rows.showing(desk.studio, at.project_id, {"ids": [str(event._data["id"])]})
+        return data_rows.showing(desk.studio, at, {"ids": [str(event._data["id"])]})
 
     board.listen("table", to_table, [session], list(table), **QUIET)
     return board

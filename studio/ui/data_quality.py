@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from studio import dataset, projects, quality, rules, splits
+from studio import dataset, quality, splits
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound
-from studio.records import Example, Project
+from studio.records import Example
 from studio.rows import Flag, RowFilter
-from studio.ui import data_rows, present
+from studio.ui import data_rows
 from studio.ui.board import Asked, Board, Gesture, Reply, Value, is_same, look, offset_of, wire
 from studio.ui.rows_table import flag_value, row_value
 from studio.ui.scans import Scans
@@ -52,7 +52,7 @@ def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> None:
     wire(desk, session, board, gestures(scans), value_of(scans))
 
     def to_table(at: Session, event: gr.EventData) -> tuple[Any, ...]:
-        return data_rows.showing(desk.studio, at.project_id, _table_filter(scans, at.project_id, event._data))
+        return data_rows.showing(desk.studio, at, _table_filter(scans, at.project_id, event._data))
 
     board.listen("table", to_table, [session], list(table), **QUIET)
 
@@ -122,23 +122,18 @@ def _cards(studio: Studio, at: Session, asked: Asked, kinds: dict[str, int], rar
     found = dataset.flags(studio, at.project_id, [row.id for row in rows])
     own = {row.id: [flag for flag in found.get(row.id, []) if flag.kind == kind] for row in rows}
     others = studio.store.examples.get_many([flag.other_id for some in own.values() for flag in some if flag.other_id])
-    project = projects.get(studio, at.project_id)
     return {
         "kind": kind,
         "offset": offset,
         "total": total,
-        "cards": [_card(row, own[row.id], {o.id: o for o in others}, project, at.language) for row in rows],
+        "cards": [_card(row, own[row.id], {o.id: o for o in others}, at.language) for row in rows],
     }
 
 
-def _card(
-    row: Example, flags: Sequence[Flag], others: dict[str, Example], project: Project, language: str
-) -> dict[str, Any]:
+def _card(row: Example, flags: Sequence[Flag], others: dict[str, Example], language: str) -> dict[str, Any]:
     """A row and its flags; each flag of a pair brings the other row."""
-    values = [flag_value(flag) for flag in flags]
-    said = {b.message: present.rule_message(b, language) for b in rules.broken(project.rules, row.answer)}
+    values = [flag_value(flag, language) for flag in flags]
     for value in values:
-        value["reason"] = said.get(value["reason"], value["reason"])
         other = others.get(value["other_id"] or "")
         value["other"] = row_value(other) if other else None
     return {**row_value(row), "flags": values}

@@ -11,9 +11,10 @@ import gradio as gr
 
 from studio import dataset, projects
 from studio.context import Studio
-from studio.errors import Conflict, InvalidInput, StudioError
+from studio.errors import Blocked, Conflict, InvalidInput, StudioError
 from studio.records import Example, Status
 from studio.rows import Action, RowFilter, Sort
+from studio.ui import words_reasons
 from studio.ui.rows_table import (
     SORTS,
     Reply,
@@ -43,11 +44,11 @@ def wire(desk: Desk, session: gr.State, table: RowsTable, shown: gr.State) -> No
     def page(at: Session | None, event: gr.EventData) -> tuple[Any, ...]:
         if at is None:
             return gr.skip(), gr.skip()
-        value = page_value(desk.studio, at.project_id, event._data)
+        value = page_value(desk.studio, at, event._data)
         return value, filter_from(value["view"]["filter"])
 
     def open_(at: Session, event: gr.EventData) -> RowsValue:
-        return open_value(desk.studio, at.project_id, event._data)
+        return open_value(desk.studio, at, event._data)
 
     table.listen("page", page, [session], [table, shown])
     table.listen("open", open_, [session], table)
@@ -67,12 +68,15 @@ def _handler(desk: Desk, gesture: Gesture) -> Callable[..., RowsValue]:
             reply = gesture(desk.studio, at, data, author_of(request))
         except Conflict as error:
             reply = {"ok": False, "text": _changed_by(at, error), **_theirs(error)}
+        except Blocked as error:
+            reason = words_reasons.say("rule", error.reason, at.language)
+            reply = {"ok": False, "text": say(at.language, "app.rows.blocked", reason=reason)}
         except StudioError as error:
             reply = {"ok": False, "text": str(error)}
         except Exception:
             log.exception("A change of rows failed")
             reply = {"ok": False, "text": say(at.language, "app.rows.failed")}
-        return state_value(desk.studio, at.project_id, data, {**base, **reply})
+        return state_value(desk.studio, at, data, {**base, **reply})
 
     return handle
 
@@ -89,9 +93,10 @@ def _theirs(error: Conflict) -> Reply:
 # Looking
 
 
-def page_value(studio: Studio, project_id: str, asked: Mapping[str, Any] | None = None) -> RowsValue:
+def page_value(studio: Studio, at: Session, asked: Mapping[str, Any] | None = None) -> RowsValue:
     """One page of the table; without a question, the first of all rows."""
     asked = asked or {}
+    project_id = at.project_id
     same_project = asked.get("project") == project_id
     view = asked.get("view") or {} if same_project else {}
     rows, sort = filter_from(view.get("filter") or {}), _sort(view)
@@ -105,23 +110,24 @@ def page_value(studio: Studio, project_id: str, asked: Mapping[str, Any] | None 
         "seq": int(asked.get("seq") or 0),
         "page": True,
         "view": {"filter": dict(view.get("filter") or {}), "sort": sort, "offset": offset},
-        "rows": _values(studio, project_id, found),
+        "rows": _values(studio, at, found),
         **counts,
     }
 
 
-def showing(studio: Studio, project_id: str, rows: Mapping[str, Any]) -> tuple[Any, ...]:
+def showing(studio: Studio, at: Session, rows: Mapping[str, Any]) -> tuple[Any, ...]:
     """The table with a filter that another part chose, the filter, and the part of the tab that holds the table."""
-    value = page_value(studio, project_id, {"project": project_id, "view": {"filter": dict(rows)}})
+    value = page_value(studio, at, {"project": at.project_id, "view": {"filter": dict(rows)}})
     return value, filter_from(rows), gr.Tabs(selected="rows")
 
 
-def open_value(studio: Studio, project_id: str, asked: Mapping[str, Any]) -> RowsValue:
+def open_value(studio: Studio, at: Session, asked: Mapping[str, Any]) -> RowsValue:
     """The rows shown, and of the open one what the list doesn't hold: its whole text, its history, its partners."""
+    project_id = at.project_id
     value: RowsValue = {
         "project": project_id,
         "seq": int(asked.get("seq") or 0),
-        "rows": _shown(studio, project_id, asked),
+        "rows": _shown(studio, at, asked),
     }
     row = studio.store.examples.get(str(asked.get("id") or ""))
     if row is not None and row.project_id == project_id:
@@ -130,22 +136,22 @@ def open_value(studio: Studio, project_id: str, asked: Mapping[str, Any]) -> Row
         value["detail"] = {
             "id": row.id,
             "version": row.version,
-            "row": row_value(row, flags, cut=False),
+            "row": row_value(row, flags, at.language, cut=False),
             "timeline": timeline_value(dataset.timeline(studio, row.id)),
             "others": {other.id: row_value(other, cut=False) for other in others},
         }
     return value
 
 
-def state_value(studio: Studio, project_id: str, asked: Mapping[str, Any], reply: Reply) -> RowsValue:
+def state_value(studio: Studio, at: Session, asked: Mapping[str, Any], reply: Reply) -> RowsValue:
     """The rows shown as they are now, the counts, and what became of what was asked."""
     rows = filter_from((asked.get("view") or {}).get("filter") or {})
     return {
-        "project": project_id,
+        "project": at.project_id,
         "seq": int(asked.get("seq") or 0),
-        "rows": _shown(studio, project_id, asked),
+        "rows": _shown(studio, at, asked),
         "reply": reply,
-        **_counts(studio, project_id, rows),
+        **_counts(studio, at.project_id, rows),
     }
 
 
@@ -153,7 +159,7 @@ def _sort(view: Mapping[str, Any]) -> Sort:
     return next((sort for sort in SORTS if sort == view.get("sort")), "newest")
 
 
-def _shown(studio: Studio, project_id: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _shown(studio: Studio, at: Session, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     ids = [str(id_) for id_ in (asked.get("shown") or [])[:MOST_ROWS]]
     if not ids:
         return []
@@ -161,17 +167,17 @@ def _shown(studio: Studio, project_id: str, asked: Mapping[str, Any]) -> list[di
     wanted = tuple(id_ for id_ in ids if not rows.ids or id_ in rows.ids)
     # Without a status asked for, the bin is left out; with ids alone it would not be.
     statuses: tuple[Status, ...] = rows.statuses or ("draft", "approved", "rejected")
-    fitting = dataset.page(studio, project_id, replace(rows, ids=wanted, statuses=statuses), limit=len(ids))
+    fitting = dataset.page(studio, at.project_id, replace(rows, ids=wanted, statuses=statuses), limit=len(ids))
     staying = {row.id for row in fitting} if wanted else set()
-    found = [row for row in studio.store.examples.get_many(ids) if row.project_id == project_id]
-    return _values(studio, project_id, found, gone={row.id for row in found} - staying)
+    found = [row for row in studio.store.examples.get_many(ids) if row.project_id == at.project_id]
+    return _values(studio, at, found, gone={row.id for row in found} - staying)
 
 
 def _values(
-    studio: Studio, project_id: str, rows: Sequence[Example], gone: frozenset[str] | set[str] = frozenset()
+    studio: Studio, at: Session, rows: Sequence[Example], gone: frozenset[str] | set[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    flags = dataset.flags(studio, project_id, [row.id for row in rows])
-    return [row_value(row, flags.get(row.id, []), gone=row.id in gone) for row in rows]
+    flags = dataset.flags(studio, at.project_id, [row.id for row in rows])
+    return [row_value(row, flags.get(row.id, []), at.language, gone=row.id in gone) for row in rows]
 
 
 def _counts(studio: Studio, project_id: str, rows: RowFilter) -> RowsValue:

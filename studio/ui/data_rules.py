@@ -12,7 +12,7 @@ from studio.context import Studio
 from studio.errors import InvalidInput
 from studio.records import Example, Project
 from studio.rows import Rule
-from studio.ui import data_rows, present
+from studio.ui import data_rows, words_reasons
 from studio.ui.board import Asked, Board, Reply, is_same, look, offset_of, wire
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
@@ -43,7 +43,7 @@ def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> None:
         rows = {"flags": ["rule"], "statuses": list(quality.LOOKED_AT.statuses)}
         if event._data.get("id"):
             rows = {"ids": [str(event._data["id"])]}
-        return data_rows.showing(desk.studio, at.project_id, rows)
+        return data_rows.showing(desk.studio, at, rows)
 
     board.listen("table", to_table, [session], list(table), **QUIET)
 
@@ -128,7 +128,7 @@ def _broken_value(row: Example, rule: Rule, language: str) -> dict[str, Any]:
         "answer": row.answer[:1500],
         "status": row.status,
         "span": list(broken.span) if broken and broken.span else None,
-        "reason": present.rule_message(broken, language) if broken else "",
+        "reason": words_reasons.say("rule", broken.message, language) if broken else "",
     }
 
 

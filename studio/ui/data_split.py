@@ -37,7 +37,7 @@ def build(desk: Desk, session: gr.State, table: Sequence[Any]) -> SplitBoard:
 
     def to_table(at: Session, event: gr.EventData) -> tuple[Any, ...]:
         side = str(event._data.get("side") or "aside")
-        return data_rows.showing(desk.studio, at.project_id, {"splits": [side]})
+        return data_rows.showing(desk.studio, at, {"splits": [side]})
 
     board.listen("table", to_table, [session], list(table), **QUIET)
     return board

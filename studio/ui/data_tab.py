@@ -46,7 +46,7 @@ def show(desk: Desk, at: Session | None) -> tuple[Any, ...]:
     """The rows as they are now, in the order of `DataTab.view`; the page asks for its own filter by itself."""
     if at is None:
         return (gr.skip(),) * 3
-    page = data_rows.page_value(desk.studio, at.project_id)
+    page = data_rows.page_value(desk.studio, at)
     return page, data_add.format_of(desk, at), json.dumps([at.project_id, page["facets"], page["last"]])
 
 

@@ -151,7 +151,7 @@ function paintOpen() {
   const row = state.open?.id === state.openId || !state.openId ? state.open : null;
   part(openPart, [row, state.openId], () => {
     if (!row) return [el("p", { class: "st-hint" }, state.openId ? "…" : word("choose"))];
-    const share = (name, n) => el("span", { class: `st-key-of st-run-${name}` }, `${word(`run.${name}`)} · ${number_(n)}`);
+    const share = (name, n) => el("span", { class: `st-key-of st-run-${name}`, role: "listitem" }, `${word(`run.${name}`)} · ${number_(n)}`);
     const count = (kind) => row.runs.filter((run) => run[0] === kind).reduce((sum, run) => sum + run[2], 0);
     const kinds = ["prompt", "special", "learned", "cut"].filter(count);
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,16 +23,18 @@ class ModelTab:
     choice: gr.Dropdown
     about: gr.Markdown
     machine: gr.Markdown
+    cancel: gr.Button
 
     @property
     def view(self) -> list[Any]:
         """What `show` fills."""
-        return [self.choice, self.about, self.machine]
+        return [self.choice, self.about, self.machine, self.cancel]
 
 
 def show(desk: Desk, at: Session) -> tuple[Any, ...]:
     name = desk.studio.model_name
-    return gr.update(value=name), describe(desk, at, name), machine_text(desk, at)
+    is_loading = desk.studio.state.name == "loading"
+    return gr.update(value=name), describe(desk, at, name), machine_text(desk, at), gr.update(visible=is_loading)
 
 
 def describe(desk: Desk, at: Session, name: str) -> str:
@@ -52,8 +55,8 @@ def describe(desk: Desk, at: Session, name: str) -> str:
             + (" · " + ", ".join(entry.languages) if entry.languages else "")
         )
     lines.append(_licence(entry, s))
-    if entry.note:
-        lines.append(entry.note)
+    if note := (entry.note_ja if at.language == "ja" else "") or entry.note:
+        lines.append(note)
     return "\n\n".join(lines)
 
 
@@ -76,8 +79,16 @@ def machine_text(desk: Desk, at: Session) -> str:
         gpu=gpu,
         device=compute.device,
         dtype=compute.dtype,
-        workspace=str(desk.studio.workspace.root),
+        workspace=_short(desk.studio.workspace.root),
     )
+
+
+def _short(path: Path) -> str:
+    """A path as people write it: `~/studio`."""
+    try:
+        return str("~" / path.relative_to(Path.home()))
+    except ValueError:
+        return str(path)
 
 
 def build(desk: Desk, session: gr.State) -> ModelTab:
@@ -99,22 +110,22 @@ def build(desk: Desk, session: gr.State) -> ModelTab:
             about = gr.Markdown("", elem_id="model-about")
             with gr.Row():
                 use = gr.Button(t("app.model.use"), variant="primary", size="sm", elem_id="model-use")
-                cancel = gr.Button(t("app.model.cancel"), size="sm")
+                cancel = gr.Button(t("app.model.cancel"), size="sm", visible=False)
         with gr.Column():
             gr.Markdown(t("app.model.machine"), elem_classes="st-heading")
             machine = gr.Markdown("")
-    made = ModelTab(tab, choice, about, machine)
+    made = ModelTab(tab, choice, about, machine, cancel)
 
     @guarded
-    def choose(at: Session, name: str) -> str:
+    def choose(at: Session, name: str) -> tuple[Any, ...]:
         resolve(name.strip())
         if desk.studio.state.name == "loading":
             raise Busy("A model is being loaded already.", "Wait for it, or cancel it.")
         load_in_background(desk, name.strip())
-        return say(at.language, "app.model.loading")
+        return say(at.language, "app.model.loading"), gr.update(visible=True)
 
     choice.change(lambda at, name: describe(desk, at, name or ""), [session, choice], about, **QUIET)
-    use.click(choose, [session, choice], about, **QUIET)
+    use.click(choose, [session, choice], [about, cancel], **QUIET)
     cancel.click(desk.studio.cancel_loading.set, None, None, **QUIET)
     return made
 

@@ -10,7 +10,6 @@ from studio.conversation import Shown
 from studio.errors import StudioError
 from studio.model.engine import EngineState
 from studio.records import CheckResult, Score
-from studio.rules import Broken
 from studio.training import Loop, Plan, Progress
 from studio.ui import markdown
 from studio.ui.words import say
@@ -87,11 +86,6 @@ def streaming_messages(texts: Sequence[str], labels: Sequence[str]) -> list[dict
 def error_message(error: StudioError, label: str) -> dict[str, Any]:
     """An answer that could not be given, in its place."""
     return {"id": "failed", "role": "assistant", "text": "", "html": "", "label": label, "error": str(error)}
-
-
-def rule_message(broken: Broken, language: str) -> str:
-    """What rule an answer breaks: the expert's own words, else ours."""
-    return say(language, "app.rule." + broken.key, **broken.values) if broken.key else broken.message
 
 
 def duration(seconds: float, language: str) -> str:
@@ -246,17 +240,17 @@ def plan_text(plan: Plan | None, language: str) -> str:
     if not plan.rows:
         return left_out
     per_pass = plan.steps // max(plan.passes, 1)
-    text = say(
+    ready = "app.train.ready" if plan.rows > 1 else "app.train.ready_one"
+    sums = say(
         language,
         "app.train.sums",
-        rows=plan.rows,
         tokens=f"{plan.tokens:,}",
         per_pass=per_pass,
         passes=plan.passes,
         steps=plan.steps,
-        time=duration(plan.seconds, language),
     )
-    return f"{text}\n\n{left_out}" if left_out else text
+    said = say(language, ready, rows=plan.rows, time=duration(plan.seconds, language))
+    return "\n\n".join(filter(None, (said, sums, left_out)))
 
 
 def left_out_text(plan: Plan, language: str) -> str:

@@ -11,16 +11,19 @@ const search = el("input", {
   type: "search", class: "st-rows-search", autocomplete: "off", enterkeyhint: "search", "aria-keyshortcuts": "/",
 });
 const menuRow = el("div", { class: "st-menus", role: "group" });
+/** On a small screen the menus stay folded away until they are asked for. */
+const filterToggle = button("", { class: "st-menu st-filter-toggle", "data-focus": "filters", onclick: () => showMenus(!second.classList.contains("st-filters-open")) });
 const sortBox = el("select", { class: "st-sort", onchange: () => setSort(sortBox.value) });
 const addButton = button("", { class: "st-button st-add", "aria-keyshortcuts": "N", onclick: () => openCreator() });
 const chosen = el("div", { class: "st-chips st-chosen", role: "group" });
 const popover = el("div", { class: "st-popover", hidden: true, role: "dialog" });
 const goal = el("div", { class: "st-goal" });
+const second = el("div", { class: "st-rows-second" }, filterToggle, sortBox, menuRow);
 const bar = el(
   "div",
   { class: "st-rows-bar" },
   el("div", { class: "st-rows-first" }, search, goal, addButton),
-  el("div", { class: "st-rows-second" }, menuRow, sortBox),
+  second,
   popover,
   chosen,
 );
@@ -61,15 +64,23 @@ function paintBar() {
   search.setAttribute("aria-label", word("search"));
   if (document.activeElement !== search) search.value = filter.text ?? "";
   menuRow.setAttribute("aria-label", word("filter"));
+  const inUse = MENUS.filter(activeIn).length;
+  part(filterToggle, [inUse], () => [word("filter"), inUse ? el("span", { class: "st-number" }, ` ${inUse}`) : null, el("span", { class: "st-caret", "aria-hidden": "true" }, "▾")]);
+  filterToggle.setAttribute("aria-expanded", String(second.classList.contains("st-filters-open")));
   part(menuRow, [filter, openMenu], () => MENUS.map(menuButton));
   sortBox.setAttribute("aria-label", word("sort"));
   part(sortBox, SORTS, () => SORTS.map((name) => el("option", { value: name }, word(`sort.${name}`))));
   sortBox.value = sort;
-  addButton.setAttribute("aria-label", word("add"));
   part(addButton, "add", () => [el("span", { "aria-hidden": "true" }, "＋"), el("span", { class: "st-add-label" }, word("add")), keyCap("N")]);
   paintChosen();
   paintMenu();
   paintGoal();
+}
+
+function showMenus(on) {
+  second.classList.toggle("st-filters-open", on);
+  if (!on) openMenu = null;
+  paintBar();
 }
 
 function activeIn(menu) {

@@ -142,7 +142,6 @@ function openEditor(id, { focus = true } = {}) {
       onFail: (reply) => {
         if (editor !== mine) {
           problems.set(id, reply.text);
-          say(word("not_saved", { text: reply.text }));
           return;
         }
         wait(false);

@@ -90,6 +90,12 @@ function placeRow(id, index) {
   record.check.checked = state.everything || state.checked.has(id);
 }
 
+/** The whole cell checks the row: the box alone is too small for a finger. */
+function besideCheck(event, check) {
+  event.stopPropagation();
+  if (event.target !== check) check.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: event.shiftKey }));
+}
+
 function draftOf(id) {
   return id === editing() ? false : Boolean(drafts.read(draftKey(id)));
 }
@@ -99,7 +105,7 @@ function rowCells(row, record) {
   const cell = (name, ...content) => el("td", { class: `st-col-${name}` }, ...content);
   const problem = problems.get(row.id);
   return [
-    el("td", { class: "st-col-check" }, record.check),
+    el("td", { class: "st-col-check", onclick: (event) => besideCheck(event, record.check) }, record.check),
     cell(
       "text",
       el("div", { class: "st-q" }, users > 1 ? el("span", { class: "st-turns", title: word("turns", { n: users }) }, `${users}× `) : null, firstLine(row.question)),

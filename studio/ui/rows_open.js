@@ -2,10 +2,11 @@
 // only when what it shows differs, so that a half-typed note or tag survives every answer of the server.
 
 const ACTIONS = [["approved", "✓", "A"], ["rejected", "✕", "X"], ["edit", "✎", "E"], ["skip", "→", "S"], ["undo", "↶", "Z"]];
+const SHOWN_PROBLEMS = 3;
 const TOGETHER = new Set(["contradiction", "duplicate", "near-duplicate", "leak"]);
 
 const openHead = el("div", { class: "st-open-head" });
-const openProblem = el("p", { class: "st-problem", role: "alert", hidden: true });
+const openProblem = el("div", { class: "st-problems", role: "alert" });
 const flagList = el("div", { class: "st-flags" });
 const turnList = el("div", { class: "st-turn-list" });
 const editorSlot = el("div", { class: "st-editor-slot" });
@@ -31,10 +32,8 @@ function paintOpen() {
     if (!editing()) openBody.scrollTop = 0;
   }
   paintHead(row);
-  const problem = row && !editing() ? problems.get(row.id) ?? "" : "";
-  openProblem.hidden = !problem;
-  setText(openProblem, problem);
-  part(flagList, [row?.id, creator ? [] : row?.flags, row?.version, partnerOpen, state.detail?.id === row?.id ? state.detail?.others : null], () => (row && !creator ? row.flags.map((flag) => flagCard(row, flag)) : []));
+  part(openProblem, [row?.id, editing(), Boolean(creator), [...problems]], () => (creator ? [] : [...problems].slice(-SHOWN_PROBLEMS).map(([id, text]) => problemNote(row, id, text))));
+  part(flagList, [row?.id, creator ? [] : row?.flags, row?.version, partnerOpen, state.detail?.id === row?.id ? state.detail?.others : null], () => (row && !creator ? findings(row).map((flags) => flagCard(row, flags)) : []));
   const isWhole = row && !row.cut;
   part(turnList, [row?.id, row?.version, row?.cut, row?.flags, compare, editing(), Boolean(creator), isWaiting(row?.id)], () => (row && !creator ? turnNodes(row) : []));
   for (const node of [tagPart, ratingPart, notePart, historyPart]) node.hidden = !row || Boolean(creator);
@@ -45,6 +44,13 @@ function paintOpen() {
     paintHistory(row);
   }
   paintActions(row, isWhole);
+}
+
+/** What was refused is said here, where the eye rests after a decision, though by then the next row is open. */
+function problemNote(row, id, text) {
+  if (id === row?.id) return editing() ? null : el("p", { class: "st-problem" }, text);
+  const name = firstLine(rows.get(id)?.question ?? "").slice(0, 80) || word("no_text");
+  return el("p", { class: "st-problem" }, el("strong", {}, word("refused", { question: name })), " ", text, " ", button(word("go_back"), { class: "st-link", "data-focus": `problem ${id}`, onclick: () => { select(id); paint(); focusRow(id); } }));
 }
 
 function paintHead(row) {
@@ -88,15 +94,17 @@ function turnNode(row, turn, index) {
   const isDiff = isAnswer && compare && row.rejected;
   const text = el("div", { class: `st-turn-text${isDiff ? " st-diff" : ""}` }, ...(isDiff ? diffNodes(row.rejected, turn.content) : markedText(turn.content, row.flags.filter((flag) => flag.field === field && flag.span))));
   const learnable = turn.role === "assistant" && !row.cut;
+  const side = row.aside ? "aside" : row.split;
   return el(
     "div",
-    { class: `st-one-turn st-by-${turn.role}${isAnswer ? " st-the-answer" : ""}${learnable && !learns ? " st-unlearned" : ""}` },
+    { class: `st-one-turn st-by-${turn.role}${isAnswer ? " st-the-answer" : ""}${learnable && side === "train" && !learns ? " st-unlearned" : ""}` },
     el(
       "div",
       { class: "st-turn-head" },
       el("span", { class: "st-caption" }, word(isAnswer ? "role.answer" : `role.${turn.role}`)),
       isAnswer && row.rejected ? button(word(compare ? "hide_compare" : "compare"), { class: "st-link", "data-focus": "compare", "aria-pressed": String(compare), onclick: () => { compare = !compare; paintOpen(); } }) : null,
-      learnable ? learnSwitch(row, index, isAnswer, learns) : null,
+      learnable && side === "train" ? learnSwitch(row, index, isAnswer, learns) : null,
+      isAnswer && side !== "train" ? el("span", { class: "st-caption" }, word(`not_trained.${side}`)) : null,
     ),
     turn.content || isDiff ? text : el("em", { class: "st-hint" }, word("no_text")),
     turn.extra?.tool_calls ? el("pre", { class: "st-calls" }, JSON.stringify(turn.extra.tool_calls, null, 1)) : null,
@@ -113,7 +121,13 @@ function learnSwitch(row, index, isAnswer, learns) {
 
 // Flags -------------------------------------------------------------------------------------------------------------
 
-function flagCard(row, flag) {
+/** Flags with one key are one finding, settled together: an e-mail address and a telephone number in one answer. */
+function findings(row) {
+  return [...Map.groupBy(row.flags, (flag) => flag.key).values()];
+}
+
+function flagCard(row, flags) {
+  const [flag] = flags;
   const isOpen = partnerOpen === flag.key;
   const other = state.detail?.id === row.id ? state.detail.others?.[flag.other_id] : null;
   const compareButton = flag.other_id
@@ -123,7 +137,7 @@ function flagCard(row, flag) {
     "div",
     { class: "st-flag" },
     el("div", { class: "st-flag-head" }, el("strong", {}, el("span", { "aria-hidden": "true" }, "⚑ "), named("flags", flag.kind)), compareButton, button(word("dismiss"), { class: "st-link st-dismiss", "data-focus": `dismiss ${flag.key}`, title: word("dismiss_hint"), onclick: () => dismissFlag(row, flag) })),
-    el("div", { class: "st-flag-reason" }, flag.reason),
+    ...[...new Set(flags.map((one) => one.reason))].map((reason) => el("div", { class: "st-flag-reason" }, reason)),
     isOpen ? partnerView(row, flag, other) : null,
   );
 }

@@ -240,7 +240,6 @@ function finish(id, job, reply) {
     job.onFail?.(reply);
     if (!job.onFail) {
       problems.set(id, reply.text);
-      say(word("not_saved", { text: reply.text }));
     }
   }
   if (line.length) sendNext(id);

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from studio.records import Example
 from studio.rows import Action, Facets, Flag, RowFilter, Sort
+from studio.ui import words_reasons
 from studio.ui.component import ScriptedHTML
 
 CUT_AFTER = 6_000
@@ -98,7 +99,9 @@ def filter_from(value: Mapping[str, Any]) -> RowFilter:
     return RowFilter(text=str(value.get("text") or ""), least_rating=int(least) if least else None, **known)
 
 
-def row_value(row: Example, flags: Sequence[Flag] = (), *, gone: bool = False, cut: bool = True) -> dict[str, Any]:
+def row_value(
+    row: Example, flags: Sequence[Flag] = (), language: str = "en", *, gone: bool = False, cut: bool = True
+) -> dict[str, Any]:
     """A row for the table. A long one is cut, unless `cut` is false; `gone`: it no longer fits the filter."""
     is_cut = cut and sum(len(turn.content) for turn in row.turns) > CUT_AFTER
     turns = [turn.as_dict() for turn in row.turns]
@@ -121,17 +124,17 @@ def row_value(row: Example, flags: Sequence[Flag] = (), *, gone: bool = False, c
         "tags": list(row.tags),
         "rating": row.rating,
         "note": row.note,
-        "flags": [flag_value(flag) for flag in flags],
+        "flags": [flag_value(flag, language) for flag in flags],
         "gone": gone,
         "cut": is_cut,
     }
 
 
-def flag_value(flag: Flag) -> dict[str, Any]:
+def flag_value(flag: Flag, language: str) -> dict[str, Any]:
     return {
         "key": flag.key,
         "kind": flag.kind,
-        "reason": flag.reason,
+        "reason": words_reasons.say(flag.kind, flag.reason, language),
         "other_id": flag.other_id,
         "span": list(flag.span) if flag.span else None,
         "field": flag.field,

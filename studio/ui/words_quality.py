@@ -228,7 +228,7 @@ EN: dict[str, str] = {
     "app.rules.example.regex": "Such as: ^Dear ",
     "app.rules.example.json_schema": 'Such as: {"type": "object", "required": ["price"]}',
     "app.rules.message": "What to say to whoever breaks it",
-    "app.rules.message_hint": "In your words, if you like: what to do instead",
+    "app.rules.message_hint": "What to do instead, if you like",
     "app.rules.blocks": "Block: an example that breaks it can't be approved",
     "app.rules.blocks_mark": "blocks approval",
     "app.rules.add": "Add the rule",

@@ -57,7 +57,7 @@ def test_the_projects_own_sentences_tell_where_one_may_end() -> None:
     cut = "We look at it. Bring the receipt"
     flag = truncated(row("How?", cut), habits)
     assert flag is not None
-    assert "'receipt'" in flag.reason
+    assert "“receipt”" in flag.reason
     assert truncated(row("How?", cut)) is None
     assert truncated(row("How?", "We look at it. We keep the invoice"), habits) is None
 

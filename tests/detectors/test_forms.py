@@ -48,7 +48,7 @@ def test_a_mixed_project_has_no_odd_one() -> None:
 def test_two_spellings_of_a_label() -> None:
     (flag,) = uneven(rows([("q", "angry")] * 9 + [("q", "happy")] * 9 + [("q", "Angry")]))
     assert flag.example_id == "r18"
-    assert "'angry'" in flag.reason
+    assert "“angry”" in flag.reason
 
 
 def test_balance() -> None:

@@ -70,7 +70,8 @@ def serve(tmp_path: Path) -> Iterator[Start]:
             process = subprocess.Popen(
                 [*command, "--engine", engine],
                 cwd=REPO,
-                env={**os.environ, "STUDIO_OFFLINE": "1"},
+                # What the page says of its workspace is `~/workspace`, on every machine.
+                env={**os.environ, "STUDIO_OFFLINE": "1", "HOME": str(tmp_path)},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )

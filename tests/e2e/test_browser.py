@@ -167,8 +167,10 @@ def test_a_run_goes_live_is_checked_and_undone(serve: Start, visit: Visit) -> No
 def test_zero_rows_and_a_corrupt_file_are_refused_in_words(serve: Start, visit: Visit, tmp_path: Path) -> None:
     page = visit(serve())
     open_tab(page, "Train")
-    page.locator("#train-start").click()
-    toast(page, "no approved examples")
+    expect(page.locator("#plan")).to_contain_text("Nothing to train on yet.")
+    expect(page.locator("#train-start")).to_be_disabled()
+    for gone in ("#train-cancel", "#train-retry", "#loss", "#runs"):
+        expect(page.locator(gone)).to_be_hidden()
     broken = tmp_path / "rows.jsonl"
     good = json.dumps({"instruction": "Q", "output": "A"})
     broken.write_text(f"{good}\n{good[:-2]}\n" + json.dumps({"instruction": "Q2"}), encoding="utf-8")
@@ -218,7 +220,7 @@ def test_few_shot_examples_and_the_exact_prompt(serve: Start, visit: Visit) -> N
         page.locator("#shot-add").click()
         expect(page.locator("#shot-question textarea")).to_have_value("")
     expect(page.locator(".st-shot")).to_have_count(2)
-    page.locator(".st-shot").nth(1).get_by_role("button", name="↑").click()
+    page.locator(".st-shot").nth(1).get_by_role("button", name="Up").click()
     expect(page.locator(".st-shot").nth(0).locator("textarea").first).to_have_value("Shot 2?")
     page.locator("#composer textarea").fill("Where is the gold?")
     page.locator("#rendered").get_by_role("button").first.click()
@@ -253,6 +255,8 @@ def test_a_prompt_that_does_not_fit_is_said_in_the_conversation(serve: Start, vi
 def test_no_such_model_is_said_in_words(serve: Start, visit: Visit) -> None:
     page = visit(serve())
     open_tab(page, "Model")
+    # Opening the tab puts the model in use into the field; whoever types before that is overwritten.
+    expect(page.locator("#model-about")).to_contain_text("SmolLM2")
     page.locator("#model-choice input").fill("smollm2-136m-instruct")
     page.locator("#model-choice input").press("Enter")
     page.locator("#model-use").click()

@@ -18,6 +18,7 @@ from studio.context import open_studio
 from studio.records import Example
 from studio.settings import Settings
 from studio.store import Store
+from tests.e2e import library
 from tests.e2e.conftest import App, Start
 from tests.e2e.test_browser import open_part, open_tab
 
@@ -140,11 +141,23 @@ def test_search_finds_both_languages(app: App, visit: Callable[..., Page], typed
     expect(page.locator(".st-rows-search")).not_to_be_focused()
 
 
-def test_the_table_looks_good(app: App, visit: Callable[..., Page], pictures: Path) -> None:
+# Pictures
+
+
+@pytest.fixture
+def library_app(serve: Start, tmp_path: Path) -> App:
+    """The app on a project as it is after a week of work."""
+    return serve(library.make(tmp_path / "workspace"))
+
+
+def test_the_table_looks_good(library_app: App, visit: Callable[..., Page], pictures: Path) -> None:
     for name, options in {"": {}, "-dark": {"color_scheme": "dark"}, "-ja": {"locale": "ja-JP"}}.items():
-        page = visit(app, **options)
+        page = visit(library_app, **options)
         open_tab(page, "データ" if name == "-ja" else "Data")
-        expect(page.locator("#rows .st-grid tbody tr")).to_have_count(ROWS)
+        page.locator("#rows tr", has_text="Who leads the reading circle?").click()
+        expect(page.locator(".st-flag")).to_be_visible()
+        expect(page.locator(".st-timeline li")).not_to_have_count(0)
+        page.mouse.move(0, 0)
         for width, height in {1440: 900, 390: 844}.items():
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(500)
@@ -152,12 +165,57 @@ def test_the_table_looks_good(app: App, visit: Callable[..., Page], pictures: Pa
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_every_part_looks_good(app: App, visit: Callable[..., Page], pictures: Path) -> None:
+def read_a_file(page: Page, folder: Path) -> None:
+    """Up to the preview: what is read of a file before anything is added."""
+    file = folder / "more-questions.csv"
+    lines = ("Question,Answer,Tags", 'May I bring a suitcase?,"Yes, there are lockers beside the entrance.",rooms')
+    more = ("忘れ物はどこですか。,一階の窓口で預かっています。,", 'Do you lend umbrellas?,"Yes, for a day.",loans')
+    file.write_text("\n".join((*lines, *more)) + "\n", encoding="utf-8")
+    page.locator("#import-file input[type=file]").set_input_files(file)
+    expect(page.locator("#import-about")).to_contain_text(file.name)
+    page.locator("#import-about").scroll_into_view_if_needed()
+
+
+def scan(page: Page, _: Path) -> None:
+    page.locator("#quality").get_by_role("button", name="Scan").first.click()
+    expect(page.locator("#quality .st-q-map svg, #quality canvas").first).to_be_visible(timeout=60_000)
+
+
+def export(page: Page, _: Path) -> None:
+    page.locator("#export-go").click()
+    expect(page.locator("#export-result")).to_contain_text("Verified")
+    page.locator("#export-result").scroll_into_view_if_needed()
+
+
+def compare(page: Page, _: Path) -> None:
+    page.locator("#snapshots").get_by_role("button", name="Compare", exact=True).last.click()
+    expect(page.locator("#snapshots ins").first).to_be_visible()
+
+
+def make_drafts(page: Page, _: Path) -> None:
+    page.locator("#augment .st-method-name", has_text="Fewer words").click()
+    page.locator("#augment").get_by_role("button", name="Make drafts").click()
+    expect(page.locator("#augment").get_by_text("To look at")).not_to_contain_text("0", timeout=60_000)
+
+
+PREPARED: dict[str, Callable[[Page, Path], None]] = {
+    "add": read_a_file,
+    "quality": scan,
+    "sets": compare,
+    "augment": make_drafts,
+    "export": export,
+}
+"""What a person would have done before looking, by the name of the picture."""
+
+
+def test_every_part_looks_good(library_app: App, visit: Callable[..., Page], pictures: Path, tmp_path: Path) -> None:
     for width, height in {1440: 900, 390: 844}.items():
-        page = visit(app, viewport={"width": width, "height": height})
+        page = visit(library_app, viewport={"width": width, "height": height})
         open_tab(page, "Data")
         for name, file in PARTS.items():
             open_part(page, name)
+            if file in PREPARED:
+                PREPARED[file](page, tmp_path)
             page.wait_for_timeout(900)
             page.screenshot(path=pictures / f"data-{file}-{width}.png")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways at {width}"

@@ -36,7 +36,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(serve: Start, tmp_path: Path, models_folder: Path) -> App:
-    workspace = tmp_path / "real"
+    workspace = tmp_path / "workspace"
     workspace.mkdir()
     (workspace / "models").symlink_to(models_folder)
     return serve(workspace, engine="hf")

@@ -22,7 +22,7 @@ from studio.rows import FLAG_KINDS, Flag
 from studio.settings import Settings
 from studio.ui import data_rows
 from studio.ui.rows_table import RowsTable
-from studio.ui.session import Desk, Session
+from studio.ui.session import Desk, Session, language_of
 from tests.ui.serving import serve_blocks
 
 CANARY = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
@@ -100,7 +100,8 @@ class Demo:
 
             def begin(request: gr.Request) -> tuple[Session, dict[str, object]]:
                 project_id = str(request.query_params.get("project"))
-                return Session(project_id), {**data_rows.page_value(self.studio, project_id)}
+                at = Session(project_id, None, language_of(request))
+                return at, {**data_rows.page_value(self.studio, at)}
 
             page.load(begin, None, [session, table], show_progress="hidden", api_visibility="private")
             data_rows.wire(_Slow(self), session, table, gr.State(None))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from studio import dataset
-from studio.records import Example
+from studio import dataset, quality
+from studio.detectors.personal import personal
+from studio.records import Example, now
 from studio.rows import RowFilter
 from tests.conftest import until
 from tests.ui.demo_rows import CANARY, Demo
@@ -109,6 +110,64 @@ def test_a_row_that_another_person_changed_is_not_judged_unseen(shown: Shown) ->
     expect(shown.row(first).locator(".st-row-problem")).to_contain_text("Ben changed this example meanwhile")
     expect(shown.row(first)).to_contain_text("Call nobody.")
     assert shown.stored(first).status == "draft"
+
+
+def test_a_blocked_approval_is_explained_where_the_next_row_is_open(open_rows: Open) -> None:
+    shown = open_rows(6, locale="ja-JP")
+    quality.add_rule(shown.demo.studio, shown.project_id, "must_contain", "§", blocks=True)
+    first, second = shown.ids[:2]
+    shown.page.keyboard.press("a")
+    shown.selects(second)
+    note = shown.page.locator(".st-rows-right .st-problem")
+    expect(note).to_contain_text("承認できません：回答に「§」を必ず入れてください。")
+    assert shown.stored(first).status == "draft"
+    note.get_by_role("button").click()
+    shown.selects(first)
+    expect(note).to_have_count(1)
+    expect(note.get_by_role("button")).to_have_count(0)
+
+
+def test_rows_that_are_not_trained_on_have_no_switch(shown: Shown) -> None:
+    switch = shown.page.get_by_role("switch")
+    expect(switch.first).to_be_visible()
+    rows = RowFilter(ids=(shown.ids[0],))
+    shown.demo.studio.store.examples.revise(shown.project_id, rows, {"split": "test"}, "a1", "", now())
+    shown.page.reload()
+    expect(shown.page.locator(".st-turn-head", has_text="for the test")).to_be_visible()
+    expect(switch).to_have_count(0)
+
+
+def test_what_is_found_in_one_text_is_one_finding(shown: Shown) -> None:
+    row = shown.stored(shown.ids[1])
+    found = personal(replace(row, answer="Write to anna@brightmail.co or call 020 7946 0958."))
+    shown.demo.studio.store.flags.replace(shown.project_id, found, kinds=("pii",), example_ids=None)
+    shown.page.reload()
+    shown.row(row.id).click()
+    shown.selects(row.id)
+    card = shown.page.locator(".st-flag", has_text="personal data")
+    expect(card).to_contain_text("E-mail address: anna@brightmail.co")
+    expect(card).to_contain_text("Telephone number: 020 7946 0958")
+    card.get_by_role("button", name="Dismiss").click()
+    expect(shown.page.locator(".st-flag", has_text="personal data")).to_have_count(0)
+
+
+def test_a_small_screen_folds_the_filters_away_and_cuts_nothing_off(open_rows: Open) -> None:
+    shown = open_rows(12, viewport={"width": 390, "height": 844})
+    menus = shown.page.locator(".st-menu[data-menu]")
+    expect(menus.first).to_be_hidden()
+    shown.page.get_by_role("button", name="Filter").click()
+    expect(menus).to_have_count(8)
+    for place in range(8):
+        box = menus.nth(place).bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= 390
+        assert box["height"] >= 40
+    menus.first.click()
+    shown.page.locator(".st-popover").get_by_text("approved").click()
+    expect(shown.page.get_by_role("button", name="Filter 1")).to_be_visible()
+    # Beside the small box is the box, too.
+    shown.page.locator("td.st-col-check").first.click(position={"x": 30, "y": 34})
+    expect(shown.page.locator(".st-bulk")).to_contain_text("1 selected")
 
 
 def test_an_edit_is_compared_saved_and_goes_on(shown: Shown) -> None:

@@ -1,0 +1,98 @@
+"""The few-shot pairs of a project: edit, reorder, remove, add, take from the saved examples."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gradio as gr
+
+from studio import projects
+from studio.records import Shot
+from studio.ui.session import QUIET, Desk, Session, guarded
+from studio.ui.words import t
+
+
+def build(desk: Desk, session: gr.State, changed: gr.State) -> None:
+    """`changed` gets a new value whenever the pairs are others, and has them drawn anew when it does."""
+
+    @gr.render(inputs=[session], triggers=[changed.change])  # type: ignore[untyped-decorator]
+    def listed(at: Session | None) -> None:
+        shots = _shots_of(desk, at) if at else []
+        for place in range(len(shots)):
+            _pair(desk, session, changed, shots, place)
+
+    with gr.Column(elem_classes="st-shot"):
+        question = gr.Textbox(label=t("app.chat.question"), lines=1, max_lines=4, elem_id="shot-question")
+        reply = gr.Textbox(label=t("app.chat.answer"), lines=1, max_lines=6, elem_id="shot-answer")
+        add = gr.Button(t("app.chat.add_shot"), size="sm", elem_id="shot-add")
+    saved = gr.Dropdown(
+        [], label=t("app.chat.from_saved"), filterable=True, interactive=True, value=None, elem_id="shot-saved"
+    )
+
+    @guarded
+    def append(at: Session, prompt: str, text: str) -> tuple[float, str, str]:
+        return _keep(desk, at, [*_shots_of(desk, at), Shot(prompt, text)]), "", ""
+
+    @guarded
+    def choices(at: Session) -> Any:
+        found = desk.studio.store.examples.find(
+            at.project_id, status="approved", split="train", limit=200, newest_first=True
+        )
+        return gr.update(choices=[(e.question[:80], e.id) for e in found if e.is_single_turn])
+
+    @guarded
+    def take(at: Session, example_id: str | None) -> tuple[Any, Any]:
+        if not example_id:
+            return gr.skip(), gr.skip()
+        projects.take_shot(desk.studio, at.project_id, example_id)
+        return time.time(), gr.update(value=None)
+
+    add.click(append, [session, question, reply], [changed, question, reply], **QUIET)
+    saved.focus(choices, [session], saved, **QUIET)
+    saved.input(take, [session, saved], [changed, saved], **QUIET)
+
+
+def _shots_of(desk: Desk, at: Session) -> list[Shot]:
+    return list(projects.get(desk.studio, at.project_id).shots)
+
+
+def _keep(desk: Desk, at: Session, shots: list[Shot]) -> float:
+    projects.set_shots(desk.studio, at.project_id, tuple(shots))
+    return time.time()
+
+
+def _pair(desk: Desk, session: gr.State, changed: gr.State, shots: list[Shot], place: int) -> None:
+    """One pair, and what can be done with it."""
+    shot = shots[place]
+    with gr.Column(elem_classes="st-shot"):
+        question = gr.Textbox(shot.prompt, label=t("app.chat.question"), lines=1, max_lines=4, interactive=True)
+        reply = gr.Textbox(shot.answer, label=t("app.chat.answer"), lines=1, max_lines=6, interactive=True)
+        with gr.Row():
+            up = gr.Button(t("app.chat.shot_up"), size="sm", min_width=40, interactive=place > 0)
+            down = gr.Button(t("app.chat.shot_down"), size="sm", min_width=40, interactive=place < len(shots) - 1)
+            remove = gr.Button(t("app.chat.shot_remove"), size="sm", min_width=40)
+
+    @guarded
+    def edit(at: Session, prompt: str, text: str) -> None:
+        now = _shots_of(desk, at)
+        now[place] = Shot(prompt, text)
+        _keep(desk, at, now)
+
+    @guarded
+    def move(at: Session, by: int) -> float:
+        now = _shots_of(desk, at)
+        now[place], now[place + by] = now[place + by], now[place]
+        return _keep(desk, at, now)
+
+    @guarded
+    def drop(at: Session) -> float:
+        now = _shots_of(desk, at)
+        del now[place]
+        return _keep(desk, at, now)
+
+    for field in (question, reply):
+        field.blur(edit, [session, question, reply], None, **QUIET)
+    up.click(lambda at: move(at, -1), [session], changed, **QUIET)
+    down.click(lambda at: move(at, 1), [session], changed, **QUIET)
+    remove.click(drop, [session], changed, **QUIET)
