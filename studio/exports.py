@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from studio import __version__, projects, splits
 from studio.context import Studio
@@ -40,6 +40,7 @@ APPROVED_AND_REJECTED = RowFilter(statuses=("approved", "rejected"))
 """For KTO, where a rejected answer is what not to say."""
 
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ def export(
         follow = Follow(2 * len(frozen), progress, stop)
         return write_verified(
             format_,
-            lambda: follow.through(example for batch in frozen.batches() for example in batch),
+            lambda: (example for batch in frozen.batches() for example in batch),
             out,
+            follow,
             plain=plain,
             card=card(studio, project, license),
         )
@@ -155,16 +157,18 @@ def write_verified(
     format_: FormatName,
     examples: Callable[[], Iterable[Example]],
     out: Path,
+    follow: Follow,
     *,
     plain: bool = False,
     card: Card | None = None,
 ) -> Exported:
-    """Write what `examples` gives, then compare the file with what it gives when it is asked again."""
-    written = write(format_, examples(), out, plain=plain, card=card)
+    """Write what `examples` gives, then import the file again and compare it with them. `follow` sees all of it."""
+    written = write(format_, follow.through(examples()), out, plain=plain, card=card)
     try:
-        return Exported(written, verify(written, examples()).differences)
+        found = verify(written, lambda: follow.through(examples()), follow.through)
     except Cancelled as error:
         raise _unverified(out) from error
+    return Exported(written, found.differences)
 
 
 def push(
@@ -219,11 +223,11 @@ class Follow:
         self._done, self._total = 0, total
         self._progress, self._cancelled = progress, cancelled
 
-    def through(self, examples: Iterable[Example]) -> Iterator[Example]:
-        for example in examples:
+    def through(self, rows: Iterable[T]) -> Iterator[T]:
+        for row in rows:
             if self._cancelled.is_set():
                 raise Cancelled("This was cancelled.", "Nothing was written.")
-            yield example
-            self._done += 1
+            yield row
+            self._done = min(self._done + 1, self._total)
             if self._done % 100 == 0 or self._done == self._total:
                 self._progress(self._done, self._total)

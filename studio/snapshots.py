@@ -270,6 +270,4 @@ def export(
         near_duplicate_rate=None,
         split_rule=f"as the rows stood in the snapshot {snapshot.name!r}",
     )
-    return exports.write_verified(
-        format_, lambda: follow.through(examples(studio, snapshot)), out, plain=plain, card=card
-    )
+    return exports.write_verified(format_, lambda: examples(studio, snapshot), out, follow, plain=plain, card=card)

@@ -229,7 +229,7 @@ def _difference(
         (row, {k: v for k, v in one.items() if v is not None}) for row, one in zip(part.samples, picked, strict=True)
     ]
     wanted = examples(list(part.samples.values()))
-    for (_, draft), example in zip(read_rows(rows, None, "parquet"), wanted, strict=True):
+    for (_, draft, _), example in zip(read_rows(rows, None, "parquet"), wanted, strict=True):
         if draft != Draft.of(example):
             return f"{example.id}: after importing it again it is another"
     return ""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+
+import orjson
+import xxhash
 
 from studio.records import Example, Split, Status, Turn, new_id, now
 
@@ -72,6 +76,15 @@ class Draft:
             self.parent_id,
             pinned=self.split is not None,
         )
+
+    def digest(self) -> int:
+        """64 bits of a hash: those of equal drafts are equal, but for numbers such as 1 and 1.0."""
+        try:
+            text = orjson.dumps(self, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            # Whole numbers of more than 64 bits.
+            text = json.dumps(asdict(self), sort_keys=True, default=str).encode("utf-8", "surrogatepass")
+        return xxhash.xxh3_64_intdigest(text)
 
     @classmethod
     def of(cls, example: Example) -> Draft:

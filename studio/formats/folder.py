@@ -24,11 +24,16 @@ _KINDS: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
+def table_path(config: str, split: str) -> str:
+    """Where the rows of a config and a side are in the folder."""
+    return f"data/{config}/{split}-00000-of-00001.parquet"
+
+
 class _Config:
     """The tables of one shape, one for each side of the split. They have the same columns, as `datasets` demands."""
 
     def __init__(self, folder: Path, name: str, kinds: Mapping[str, Kind]) -> None:
-        self.folder, self.name, self.kinds = folder / "data" / name, name, kinds
+        self.root, self.name, self.kinds = folder, name, kinds
         self.tables: dict[str, Table] = {}
         self.is_wide = False
 
@@ -38,8 +43,8 @@ class _Config:
             for table in self.tables.values():
                 table.widen()
         if split not in self.tables:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.tables[split] = Table(self.folder / f"{split}-00000-of-00001.parquet", self.kinds)
+            (self.root / "data" / self.name).mkdir(parents=True, exist_ok=True)
+            self.tables[split] = Table(self.root / table_path(self.name, split), self.kinds)
             if self.is_wide:
                 self.tables[split].widen()
         self.tables[split].add(row)
@@ -49,8 +54,9 @@ class _Config:
         for split in sorted(self.tables, key=("train", "validation", "test").index):
             table = self.tables[split]
             table.close()
-            path = table.path.relative_to(self.folder.parent.parent).as_posix()
-            parts.append(Part(self.name, split, path, table.rows, table.bytes, table.path.stat().st_size))
+            parts.append(
+                Part(self.name, split, table_path(self.name, split), table.rows, table.bytes, table.path.stat().st_size)
+            )
         return parts
 
 
@@ -64,13 +70,14 @@ def write_folder(examples: Iterable[Example], out: Path, plain: bool, card: Card
         kinds = {name: {k: v for k, v in columns.items() if not (plain and k == COLUMN)} for name, columns
                  in _KINDS.items()}  # fmt: skip
         configs = {name: _Config(folder, name, kinds[name]) for name in CONFIGS}
-        for example, rows in fitting("hf", examples, plain, tally):
+        for example, sft in fitting("hf", examples, plain, tally):
             figures.add(example)
-            for row in rows:
-                configs["sft"].add(example.split, row)
-            for name in ("dpo", "kto"):
-                for row in _rows_if_fit(CONFIGS[name], example, plain):
-                    configs[name].add(example.split, row)
+            for name, config in configs.items():
+                rows = sft if name == "sft" else _rows_if_fit(CONFIGS[name], example, plain)
+                for row in rows:
+                    config.add(example.split, row)
+                if rows and not plain:
+                    tally.expect(out / table_path(name, example.split), example)
         parts = [part for config in configs.values() for part in config.close()]
         wide = {name for name, config in configs.items() if config.is_wide}
         (folder / "README.md").write_text(card_text(card, figures, parts, kinds, wide), encoding="utf-8")

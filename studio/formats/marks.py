@@ -19,6 +19,7 @@ REJECTED = "rejected_answer"
 sometimes the whole row for plain text (`is_conversational` looks at any one of the columns it knows)."""
 META = ("id", "status", "split", "tags", "rating", "note", "source", "author")
 """What CSV and Parquet show in columns of their own."""
+_KNOWN = {"status": get_args(Status), "split": get_args(Split)}
 _LINKS = ("group", "parent_id", "message_id", "aside")
 
 
@@ -137,16 +138,16 @@ def meta_of(values: Mapping[str, Any]) -> dict[str, Any]:
             found["rating"] = _rating(value)
         else:
             found[name] = str(value)
-            for key, known in (("status", Status), ("split", Split)):
-                if name == key and found[name] not in get_args(known):
-                    raise InvalidInput(
-                        Phrase(
-                            "`{column}` is {value}; it must be one of {known}",
-                            column=key,
-                            value=repr(value),
-                            known=", ".join(get_args(known)),
-                        )
+            known = _KNOWN.get(name)
+            if known is not None and found[name] not in known:
+                raise InvalidInput(
+                    Phrase(
+                        "`{column}` is {value}; it must be one of {known}",
+                        column=name,
+                        value=repr(value),
+                        known=", ".join(known),
                     )
+                )
     return found
 
 

@@ -69,6 +69,8 @@ def _write_file(format_: FormatName, examples: Iterable[Example], out: Path, pla
             second = Json(stack.enter_context(replaced(copy)), is_list=True)
             stack.callback(second.close)
         for example, rows in fitting(format_, examples, plain, tally):
+            if not plain:
+                tally.expect(out, example)
             for row in rows:
                 sink.add(row)
                 tally.columns.update(row)

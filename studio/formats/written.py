@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.formats.draft import Draft
 from studio.formats.render import FormatName, Row, Unfit, losses, rows_of
 from studio.formats.sinks import encode
 from studio.records import Example
@@ -33,6 +35,8 @@ class Written:
     files: tuple[Path, ...]
     """Everything that was written: the file first, then LLaMA-Factory's files beside it."""
     plain: bool
+    expected: Mapping[Path, Sequence[int]] = field(default_factory=dict, repr=False, compare=False)
+    """File → the digests of the drafts an import must find in it, in order; none of a plain export."""
 
 
 @dataclass
@@ -42,6 +46,11 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     columns: set[str] = field(default_factory=set)
+    expected: dict[Path, array[int]] = field(default_factory=dict)
+
+    def expect(self, path: Path, example: Example) -> None:
+        """An import of the file shall find this example next."""
+        self.expected.setdefault(path, array("Q")).append(Draft.of(example).digest())
 
 
 def fitting(
@@ -78,6 +87,5 @@ def fit(format_: FormatName, example: Example, *, plain: bool) -> list[Row]:
 def written_of(
     format_: FormatName, out: Path, tally: Tally, sha256: str, files: tuple[Path, ...], plain: bool
 ) -> Written:
-    return Written(
-        format_, out, tally.rows, tally.examples, dict(tally.skipped), dict(tally.notes), sha256, files, plain
-    )
+    skipped, notes = dict(tally.skipped), dict(tally.notes)
+    return Written(format_, out, tally.rows, tally.examples, skipped, notes, sha256, files, plain, tally.expected)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -47,10 +49,28 @@ def test_any_rows_come_back_from_every_format(tmp_path: Path, format_: FormatNam
         if format_ in KEEPS_ALL:
             assert written.examples == len(rows)
         if written.examples:
-            verification = formats.verify(written, rows)
+            verification = formats.verify(written, lambda: rows)
             assert verification.differences == ()
             assert verification.rows == (written.rows if plain else written.examples)
     shutil.rmtree(out.parent)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_is_imported_again_without_asking_for_its_rows(tmp_path: Path, format_: FormatName) -> None:
+    rows = imported("dpo_en_demo.json")
+    written = formats.write(format_, rows, tmp_path / f"rows{formats.ENDINGS[format_]}")
+    seen: list[object] = []
+
+    def through(drafts: Iterator[Any]) -> Iterator[Any]:
+        for draft in drafts:
+            seen.append(draft)
+            yield draft
+
+    def nobody() -> list[Example]:
+        raise AssertionError("the digests should have been enough")
+
+    assert formats.verify(written, nobody, through) == formats.Verification(written.examples, ())
+    assert len(seen) == written.examples > 0
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -69,7 +89,7 @@ def test_real_files_come_back_from_every_format(
     count = len(pairs) if format_ == "trl-dpo" else count
     doubled = sum(bool(e.rejected) for e in rows) if format_ == "trl-kto" else 0
     assert (written.examples, written.rows) == (count, count + doubled)
-    verification = formats.verify(written, rows)
+    verification = formats.verify(written, lambda: rows)
     assert (verification.differences, verification.rows) == ((), written.examples)
     back = [d for _, d in formats.read(written.path)] if written.examples else []
     kept = {e.id: e for e in (pairs if format_ == "trl-dpo" else rows)}
@@ -150,13 +170,13 @@ def test_a_spreadsheet_with_edited_columns(tmp_path: Path) -> None:
 def test_every_config_of_a_folder_is_compared(tmp_path: Path) -> None:
     rows = [example(n, rejected=f"No {n}.", split=("train", "test")[n % 2]) for n in range(4)]
     written = formats.write("hf", rows, tmp_path / "set")
-    assert formats.verify(written, rows).differences == ()
+    assert formats.verify(written, lambda: rows).differences == ()
     altered = [Example(**{**vars(e), "rejected": "Never."}) if e.id == "e_0003" else e for e in rows]
     other = formats.write("hf", altered, tmp_path / "other")
     for config in ("dpo", "kto"):
         path = Path("data") / config / "test-00000-of-00001.parquet"
         shutil.copy(other.path / path, written.path / path)
-        [told] = formats.verify(written, rows).differences
+        [told] = formats.verify(written, lambda: rows).differences
         assert told.startswith(f"e_0003: in data/{config}/test-00000-of-00001.parquet, ")
         assert "another rejected" in told
         formats.write("hf", rows, written.path)
@@ -164,7 +184,7 @@ def test_every_config_of_a_folder_is_compared(tmp_path: Path) -> None:
         written.path / "data" / "dpo" / "test-00000-of-00001.parquet",
         written.path / "data" / "dpo" / "validation-00000-of-00001.parquet",
     )
-    assert formats.verify(written, rows).differences == (
+    assert formats.verify(written, lambda: rows).differences == (
         "data/dpo/validation-00000-of-00001.parquet: there are no such examples",
     )
 
@@ -185,6 +205,6 @@ def test_a_difference_is_told(tmp_path: Path) -> None:
         ([], "rows.jsonl is empty"),
     ):
         written.path.write_text("".join(changed))
-        verification = formats.verify(written, rows)
+        verification = formats.verify(written, lambda: rows)
         assert not verification.is_verified
         assert said in verification.differences[0]

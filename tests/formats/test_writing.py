@@ -162,7 +162,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "it holds half a character (an unpaired surrogate)": 1,
     }
     assert result.notes == {"turns that are not to be learned can't be told apart in this format": 1}
-    assert formats.verify(result, odd).is_verified is True
+    assert formats.verify(result, lambda: odd).is_verified is True
 
 
 def test_text_beside_a_tool_call_is_a_loss_that_is_told(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_csv_file_is_safe_in_a_spreadsheet(tmp_path: Path) -> None:
     with result.path.open(encoding="utf-8-sig", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [cell for cell in cells if cell[:1] in tuple("=+-@\t\r＝＋－＠")]
-    assert formats.verify(result, rows).differences == ()
+    assert formats.verify(result, lambda: rows).differences == ()
 
 
 @pytest.mark.parametrize("cell", ["", "a", "'a", "=a", "'=a", "''=a", " =a", "＝", "'"])
@@ -212,7 +212,7 @@ def test_parquet_columns(tmp_path: Path) -> None:
     many = [example(n) for n in range(25_000)]
     wide = formats.write("parquet", [*many, CALLS, example(25_001)], tmp_path / "wide.parquet")
     assert pq.ParquetFile(wide.path).metadata.num_rows == 25_002
-    assert formats.verify(wide, [*many, CALLS, example(25_001)]).differences == ()
+    assert formats.verify(wide, lambda: [*many, CALLS, example(25_001)]).differences == ()
 
 
 # Whole or not at all, and always the same
