@@ -50,9 +50,11 @@ def index_of(
     missing = [id_ for id_ in content_ids if id_ not in index]
     new: _Made = {}
     try:
-        for start in range(0, len(missing), chunk):
-            tick(start / len(missing))
-            new |= _sketched(studio, missing[start : start + chunk])
+        for start in range(0, len(missing), CHUNK):
+            texts = _texts(studio, missing[start : start + CHUNK])
+            for at in range(0, len(texts), chunk):
+                tick(start / len(missing))
+                new |= _sketched(texts[at : at + chunk])
             if len(new) >= KEPT:
                 _add(studio, project_id, index, new)
                 new = {}
@@ -61,9 +63,13 @@ def index_of(
     return studio.near.setdefault(project_id, index)
 
 
-def _sketched(studio: Studio, content_ids: Sequence[int]) -> _Made:
-    texts = {id_: near.RowText.of(turns, answer) for id_, turns, answer in studio.store.sides.texts(content_ids)}
-    return dict(zip(texts, near.sketches(list(texts.values())), strict=True)) if texts else {}
+def _texts(studio: Studio, content_ids: Sequence[int]) -> list[tuple[int, near.RowText]]:
+    return [(id_, near.RowText.of(turns, answer)) for id_, turns, answer in studio.store.sides.texts(content_ids)]
+
+
+def _sketched(texts: Sequence[tuple[int, near.RowText]]) -> _Made:
+    made = near.sketches([text for _, text in texts]) if texts else ()
+    return {id_: sketch for (id_, _), sketch in zip(texts, made, strict=True)}
 
 
 def _add(studio: Studio, project_id: str, index: near.NearIndex, made: _Made) -> None:
@@ -89,7 +95,7 @@ def sketches_of(studio: Studio, project_id: str, content_ids: Sequence[int]) -> 
         is_missing[order[hit]] = False
     # Made in a transaction that came to nothing: then the index alone knows them.
     places = {int(wanted[n]): n for n in np.flatnonzero(is_missing).tolist()}
-    for id_, sketch in _sketched(studio, list(places)).items():
+    for id_, sketch in _sketched(_texts(studio, list(places))).items():
         made[places[id_]] = sketch
     return made
 
@@ -140,8 +146,7 @@ class Neighbours:
             }
             fresh = {id_: text for id_, (_, text) in found.items() if id_ not in self._index}
             if fresh:
-                made = dict(zip(fresh, near.sketches(list(fresh.values())), strict=True))
-                _add(self._studio, self._project_id, self._index, made)
+                _add(self._studio, self._project_id, self._index, _sketched(list(fresh.items())))
             yield [(place, *found[place.content_id]) for place in some]
 
     def each_near(

@@ -300,7 +300,6 @@ def test_without_shares_every_row_is_for_training(studio: Studio, project: Proje
     told = splits.summary(studio, project.id)
     assert (told.rows, told.aside) == ({"train": 5, "validation": 0, "test": 0}, 0)
     assert told.rule.startswith("All rows are for training")
-    assert not studio.near
 
 
 def test_a_deal_gives_each_side_its_share_and_can_be_undone(studio: Studio, project: Project) -> None:

@@ -88,6 +88,16 @@ class Sides:
         )
         return [_place(row) for row in rows]
 
+    def contents(self, project_id: str, most: int) -> list[int] | None:
+        """The contents of every row that is not in the bin; None if there are more than `most`."""
+        with self._db.reading() as read:
+            found = read.columns(
+                "SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND status != 'deleted'"
+                " LIMIT ?",
+                [project_id, most + 1],
+            )
+        return found["content_id"].tolist() if len(found["content_id"]) <= most else None
+
     def of_ids(self, project_id: str, example_ids: Sequence[str]) -> list[Place]:
         """Rows by id, also those in the bin."""
         if not example_ids:

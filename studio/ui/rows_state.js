@@ -5,6 +5,7 @@
 const LOOK_AGAIN_MS = 4_000;
 const CONFIRM_WITHIN_MS = 20_000;
 const LIMIT = 25;
+const FLAGGED_AFTER_MS = 1_500; // saved rows are held against the others a moment later
 const LISTS = ["statuses", "flags", "tags", "splits", "sources", "authors"];
 const NO_VIEW = { filter: {}, sort: "newest", offset: 0 };
 
@@ -172,6 +173,8 @@ function takePage(value) {
 }
 
 /** What belongs to no single row: bulk changes, undo, a new row, a refusal. */
+let flagTimer = 0;
+
 function takeReply(reply, number) {
   if (!reply) return;
   if (state.bulk?.seq === number) {
@@ -182,6 +185,10 @@ function takeReply(reply, number) {
   if (!reply.ok && !reply.id) say(reply.text);
   if (reply.created !== undefined || reply.creating) creator?.settle(reply);
   if (reply.show && state.order.includes(reply.show)) select(reply.show);
+  if (reply.ok) {
+    clearTimeout(flagTimer);
+    flagTimer = setTimeout(() => ask("open", { id: state.selected }), FLAGGED_AFTER_MS);
+  }
 }
 
 function didWhat(action) {
