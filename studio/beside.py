@@ -6,10 +6,11 @@ few at a time. What only a scan finds (the same question in quite other words) i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from studio.context import Studio
-from studio.detectors.near import RowText, sketches
+from studio.detectors.near import NearIndex, RowText, sketches
 from studio.detectors.scan import check_one
 from studio.errors import Cancelled
 from studio.neighbours import index_of
@@ -23,6 +24,7 @@ MOST = 24
 """Rows that are looked at beside one, the likeliest."""
 PAIRS = ("duplicate", "near-duplicate", "contradiction")
 _HELD_OUT = ("validation", "test")
+_LOOKED_AT = ("draft", "approved")
 QUIET_S, AT_MOST_S = 0.3, 5.0
 """What is found out of saved rows is begun when nobody has saved for so long, and after so long in any case."""
 _CHUNK, _REST_S = 16, 0.002
@@ -35,30 +37,34 @@ def compare(studio: Studio, project: Project, examples: Sequence[Example]) -> li
     Raises:
         Cancelled: the studio is being closed.
     """
-    looked_at = [example for example in examples if example.status in ("draft", "approved")]
-    candidates = _candidates(studio, project, looked_at) if looked_at else {}
-    places = studio.store.sides.of_contents(project.id, sorted({id_ for ids in candidates.values() for id_ in ids}))
+    looked_at = [example for example in examples if example.status in _LOOKED_AT]
+    index = _index(studio, project) if looked_at else None
+    if index is None:
+        return []
+    # A question may be kept for testing by itself, and be asked here after others.
+    asked = [(e, e) for e in looked_at]
+    asked += [(e, replace(e, messages=e.messages[-1:])) for e in looked_at if not e.is_single_turn]
+    texts = [RowText.of(alone.messages, alone.answer) for _, alone in asked]
+    candidates = [index.candidates(sketch)[: 2 * MOST] for sketch in sketches(texts)]
+    places = studio.store.sides.of_contents(project.id, sorted({id_ for ids in candidates for id_ in ids}))
     others = {other.id: other for other in studio.store.examples.get_many([p.id for p in places])} if places else {}
-    by_content = {place.content_id: others[place.id] for place in places if place.id in others}
+    by_content = {p.content_id: others[p.id] for p in places if p.id in others and others[p.id].status in _LOOKED_AT}
     found: list[Beside] = []
-    for example in looked_at:
-        near = [by_content[id_] for id_ in candidates[example.id] if id_ in by_content]
-        near = [other for other in near if other.id != example.id and other.status in ("draft", "approved")]
-        found += _beside(project, example, near[:MOST])
+    for (example, alone), text, ids in zip(asked, texts, candidates, strict=True):
+        near = [by_content[id_] for id_ in ids if id_ in by_content and by_content[id_].id != example.id][:MOST]
+        if alone is example:
+            found += _pairs(project, example, near)
+        found += _held_out(project, example, text, near, may_leak=alone is example)
     return found
 
 
-def _candidates(studio: Studio, project: Project, examples: Sequence[Example]) -> Mapping[str, Sequence[int]]:
-    """Of each row the contents that may be near it, the likeliest first."""
+def _index(studio: Studio, project: Project) -> NearIndex | None:
     index = studio.near.get(project.id)
     # Of a project that is split, every row is put into the index as it is saved.
-    if index is None or project.shares is None:
-        contents = studio.store.sides.contents(project.id, COMPARED)
-        if contents is None:
-            return {example.id: () for example in examples}
-        index = index_of(studio, project.id, contents, _leisurely(studio), chunk=_CHUNK)
-    made = sketches([RowText.of(example.messages, example.answer) for example in examples])
-    return {e.id: index.candidates(sketch)[: 2 * MOST] for e, sketch in zip(examples, made, strict=True)}
+    if index is not None and project.shares is not None:
+        return index
+    contents = studio.store.sides.contents(project.id, COMPARED)
+    return None if contents is None else index_of(studio, project.id, contents, _leisurely(studio), chunk=_CHUNK)
 
 
 def _leisurely(studio: Studio) -> Callable[[float], None]:
@@ -71,22 +77,23 @@ def _leisurely(studio: Studio) -> Callable[[float], None]:
     return tick
 
 
-def _beside(project: Project, example: Example, near: Sequence[Example]) -> list[Beside]:
+def _pairs(project: Project, example: Example, near: Sequence[Example]) -> list[Beside]:
     found = []
     for other in near:
         # The later row carries the flag, as in a scan.
         one, late = sorted((example, other), key=lambda e: number_of(e.id))
-        flags = [
-            f for f in check_one(late, [one], language=project.language) if f.kind in PAIRS and f.other_id == one.id
-        ]
-        found += [Beside(flag.kind, example, other, flag) for flag in flags]
-    if not example.pinned:
-        text = RowText.of(example.messages, example.answer)
-        held_out = [
-            o for o in near if o.split in _HELD_OUT and not o.aside and text.is_near(RowText.of(o.messages, o.answer))
-        ]
-        found += [Beside("held-out", example, other, _leak(project, example, other)) for other in held_out[:1]]
+        flags = check_one(late, [one], language=project.language)
+        found += [Beside(f.kind, example, other, f) for f in flags if f.kind in PAIRS and f.other_id == one.id]
     return found
+
+
+def _held_out(
+    project: Project, example: Example, text: RowText, near: Sequence[Example], *, may_leak: bool
+) -> list[Beside]:
+    for other in () if example.pinned else near:
+        if other.split in _HELD_OUT and not other.aside and text.is_near(RowText.of(other.messages, other.answer)):
+            return [Beside("held-out", example, other, _leak(project, example, other) if may_leak else None)]
+    return []
 
 
 def _leak(project: Project, example: Example, other: Example) -> Flag | None:

@@ -182,7 +182,7 @@ def _check(studio: Studio, project_id: str, versions: Mapping[str, int]) -> None
             _forget_older(studio, example)
 
 
-_URGENCY = ("contradiction", "held-out", "duplicate", "near-duplicate")
+_URGENCY = ("held-out", "contradiction", "duplicate", "near-duplicate")
 
 
 def _keep(studio: Studio, example: Example, found: Sequence[Beside]) -> None:
