@@ -204,6 +204,7 @@ def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Calla
     split.add_argument("--test", type=float, metavar="SHARE", help="0 to 0.9")
     split.add_argument("--seed", type=int, default=0)
     split.add_argument("--none", action="store_true", help="train on every row")
+    split.add_argument("--preview", action="store_true", help="say what it would do and why, and change nothing")
     snapshots = group("snapshots", "frozen sets of rows")
     take = add("take", data_commands.snapshots_take, "freeze rows under a name", snapshots)
     take.add_argument("name")

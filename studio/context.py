@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from studio.workspace import Workspace, read_json, write_json
 
 if TYPE_CHECKING:
     from studio.detectors.near import NearIndex
+    from studio.rows import Notice
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,34 @@ class MarksAt:
     """The system prompt and the model they were counted with."""
     of: Mapping[tuple[str, int], Marks]
     """By example id and version, in the order of the rows."""
+
+
+class Unchecked:
+    """Rows that were saved and are to be looked at soon, by project: their versions by id."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, dict[str, int]] = {}
+        self._first = self._last = 0.0
+
+    def add(self, project_id: str, versions: Mapping[str, int]) -> bool:
+        """Whether none were waiting."""
+        with self._lock:
+            is_first, self._last = not self._rows, time.monotonic()
+            if is_first:
+                self._first = self._last
+            self._rows.setdefault(project_id, {}).update(versions)
+            return is_first
+
+    def wait_s(self, quiet_s: float, most_s: float) -> float:
+        """How long to wait still: until nothing came for `quiet_s`, but no longer than `most_s` in all."""
+        with self._lock:
+            return min(self._last + quiet_s, self._first + most_s) - time.monotonic() if self._rows else 0.0
+
+    def take(self) -> dict[str, dict[str, int]]:
+        with self._lock:
+            rows, self._rows = self._rows, {}
+            return rows
 
 
 @dataclass
@@ -52,7 +82,10 @@ class Studio:
     marks: dict[str, MarksAt] = field(default_factory=dict)
     """Per project: what is known of the tokens of its rows."""
     near: dict[str, NearIndex] = field(default_factory=dict)
-    """Per project that deals its rows to sides: what finds near-duplicates; used inside write transactions only."""
+    """Per project: what finds near-duplicates. Where rows are dealt to sides, every row is in it."""
+    unchecked: Unchecked = field(default_factory=Unchecked)
+    noticed: dict[str, Notice] = field(default_factory=dict)
+    """What was noticed of rows as they were saved, by their id, the latest last. For display only."""
     closing: threading.Event = field(default_factory=threading.Event)
     cancel_loading: threading.Event = field(default_factory=threading.Event)
     _engine: Engine | None = None

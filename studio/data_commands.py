@@ -6,6 +6,7 @@ Imports wait until a command needs them, as in `commands`.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import threading
 from collections.abc import Iterable
@@ -340,8 +341,9 @@ def examples_restore(options: argparse.Namespace, settings: Settings) -> None:
 def undo(options: argparse.Namespace, settings: Settings) -> None:
     from studio import dataset
 
-    with opened(settings, "undo") as studio:
-        action = dataset.undo(studio, project_of(studio, options).id, action_id=options.action)
+    with opened(settings, "undo") as studio, stoppable() as stop:
+        project_id = project_of(studio, options).id
+        action = dataset.undo(studio, project_id, action_id=options.action, progress=tenths("compared"), cancelled=stop)
         print_value(options, _action_value(action), f"Undone: {action.detail} ({action.rows} examples).")
 
 
@@ -420,17 +422,47 @@ def split(options: argparse.Namespace, settings: Settings) -> None:
     from studio import splits
     from studio.rows import Shares
 
-    with opened(settings, "split") as studio:
+    with opened(settings, "split") as studio, stoppable() as stop:
         project = project_of(studio, options)
-        if options.validation is not None or options.test is not None:
-            shares = Shares(options.validation or 0.0, options.test or 0.0, options.seed)
-            splits.deal(studio, project.id, shares)
-        elif options.none:
-            splits.deal(studio, project.id, None)
+        is_dealt = options.none or options.validation is not None or options.test is not None
+        if options.preview and not is_dealt:
+            raise InvalidInput("Nothing was said to preview.", "Give --validation, --test or --none.")
+        shares = None if options.none else Shares(options.validation or 0.0, options.test or 0.0, options.seed)
+        show = tenths("compared")
+        if options.preview:
+            found = splits.preview(studio, project.id, shares, show, stop)
+            print_value(options, _preview_value(found), _preview_text(found))
+            return
+        lines = []
+        if is_dealt:
+            lines = _reasons(splits.deal(studio, project.id, shares, progress=show, cancelled=stop).uneven)
         summary = splits.summary(studio, project.id)
         value = {"counts": dict(summary.rows), "aside": summary.aside, "rule": summary.rule}
-        text = "\n".join([*(f"{n:6}  {side}" for side, n in summary.rows.items()), summary.rule])
+        text = "\n".join([*(f"{n:6}  {side}" for side, n in summary.rows.items()), summary.rule, *lines])
         print_value(options, value, text)
+
+
+def _reasons(uneven: Iterable[Any]) -> list[str]:
+    from studio import splits
+
+    return [splits.reason(each) for each in uneven]
+
+
+def _preview_value(found: Any) -> dict[str, Any]:
+    return {
+        "moved": found.moved,
+        "trained_on": found.trained_on,
+        "counts": dict(found.rows),
+        "uneven": [{**dataclasses.asdict(each), "reason": _reasons([each])[0]} for each in found.uneven],
+    }
+
+
+def _preview_text(found: Any) -> str:
+    lines = [f"{n:6}  {side}" for side, n in found.rows.items()]
+    lines.append(f"{found.moved} examples would change their side; nothing was changed.")
+    if found.trained_on:
+        lines.append(f"{found.trained_on} of them leave training although an adapter learned from them.")
+    return "\n".join([*lines, *_reasons(found.uneven)])
 
 
 def snapshots_take(options: argparse.Namespace, settings: Settings) -> None:
@@ -452,10 +484,10 @@ def snapshots_list(options: argparse.Namespace, settings: Settings) -> None:
 def snapshots_diff(options: argparse.Namespace, settings: Settings) -> None:
     from studio import snapshots
 
-    with opened(settings, "snapshots diff") as studio:
+    with opened(settings, "snapshots diff") as studio, stoppable() as stop:
         project = project_of(studio, options)
         one, other = (snapshots.named(studio, project.id, name) for name in (options.one, options.other))
-        found = snapshots.diff(studio, one, other)
+        found = snapshots.diff(studio, one, other, tenths("compared"), stop)
         value = {"added": list(found.added), "removed": list(found.removed), "changed": list(found.changed)}
         text = f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed"
         print_value(options, value, text)

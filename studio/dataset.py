@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import EllipsisType
@@ -377,13 +378,21 @@ def _revise(
 # Taking back
 
 
-def undo(studio: Studio, project_id: str, author: str = "", action_id: str | None = None) -> Action:
+def undo(
+    studio: Studio,
+    project_id: str,
+    author: str = "",
+    action_id: str | None = None,
+    progress: splits.Progress = lambda done, total: None,
+    cancelled: threading.Event | None = None,
+) -> Action:
     """Take back an action, by default the newest that was not taken back yet; rows that changed since are left alone.
 
-    Undoing an undo brings its changes back.
+    Undoing an undo brings its changes back. Only of a dealing `progress` and `cancelled` are asked: it can take long.
 
     Raises:
         InvalidInput: there is nothing to take back.
+        Cancelled: before the end; nothing was changed.
     """
     with studio.store.transaction():
         target = studio.store.actions.get(action_id) if action_id else studio.store.actions.undoable(project_id)
@@ -392,15 +401,15 @@ def undo(studio: Studio, project_id: str, author: str = "", action_id: str | Non
         if studio.store.actions.undone_by(target.id) is not None:
             raise InvalidInput("This was undone already.")
         action = replace(_action(studio, project_id, "undone", target.kind, author), undoes=target.id)
-        if splits.is_deal(studio, target):
-            return splits.take_back(studio, target, action)
-        restored, later = studio.store.examples.revert(
-            project_id, target.id, action.id, action.author, action.created_at, sides=_moves_sides(studio, target)
-        )
-        studio.store.flags.reopen_of(target.id)
-        if later:
-            action = replace(action, detail=f"{target.kind}; {later} changed since and stay")
-        return _record(studio, action, restored)
+        if not splits.is_deal(studio, target):
+            restored, later = studio.store.examples.revert(
+                project_id, target.id, action.id, action.author, action.created_at, sides=_moves_sides(studio, target)
+            )
+            studio.store.flags.reopen_of(target.id)
+            if later:
+                action = replace(action, detail=f"{target.kind}; {later} changed since and stay")
+            return _record(studio, action, restored)
+    return splits.take_back(studio, target, action, progress, cancelled)
 
 
 def _moves_sides(studio: Studio, action: Action | None) -> bool:

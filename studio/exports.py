@@ -39,8 +39,8 @@ APPROVED = RowFilter(statuses=("approved",))
 APPROVED_AND_REJECTED = RowFilter(statuses=("approved", "rejected"))
 """For KTO, where a rejected answer is what not to say."""
 
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

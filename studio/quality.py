@@ -10,9 +10,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from studio import preflight, projects, rules
+from studio import beside, preflight, projects, rules
 from studio.context import Studio
 from studio.detectors.encoder import embed
 from studio.detectors.forms import Balance, balance
@@ -20,10 +20,11 @@ from studio.detectors.scan import check_one, scan
 from studio.detectors.topics import TopicMap, diversity
 from studio.errors import Cancelled, InvalidInput
 from studio.records import Example, Project, new_id
-from studio.rows import FLAG_KINDS, Flag, RowFilter, Rule, RuleKind
+from studio.rows import FLAG_KINDS, Beside, Flag, Notice, RowFilter, Rule, RuleKind
 
 AT_ONCE = 200
 """Rows that are looked at one by one after a save; more of them wait for a scan."""
+NOTICED, KEPT_NOTICES = 3, 200
 SCANNED = 200_000
 """Most rows a scan holds in memory."""
 MAPPED = 4_000
@@ -136,25 +137,84 @@ def overview(
 
 
 def check_soon(studio: Studio, project_id: str, examples: Sequence[Example]) -> None:
-    """Look at rows that were just saved, a moment later: a save never waits for it."""
-    if len(examples) > AT_ONCE:
+    """Look at rows that were just saved once nobody has saved for a moment: a save never waits for it, and rows that
+    are saved in a row are looked at together."""
+    if len(examples) <= AT_ONCE and studio.unchecked.add(project_id, {e.id: e.version for e in examples}):
+        studio.later(lambda: _check_when_quiet(studio))
+
+
+def _check_when_quiet(studio: Studio) -> None:
+    while (wait := studio.unchecked.wait_s(beside.QUIET_S, beside.AT_MOST_S)) > 0:
+        if studio.closing.wait(wait):
+            return
+    for project_id, versions in studio.unchecked.take().items():
+        _check(studio, project_id, versions)
+
+
+def _check(studio: Studio, project_id: str, versions: Mapping[str, int]) -> None:
+    examples = studio.store.examples.get_many(list(versions))
+    if sum(e.version >= versions[e.id] for e in examples) < len(versions):
+        with studio.store.transaction():
+            # Whoever saves still holds this lock until the rows are there.
+            pass
+        examples = studio.store.examples.get_many(list(versions))
+    if not examples:
         return
-    ids = [example.id for example in examples]
-    studio.later(lambda: _check(studio, project_id, ids))
-
-
-def _check(studio: Studio, project_id: str, example_ids: Sequence[str]) -> None:
-    with studio.store.transaction():
-        # Whoever saved holds this lock until the rows are there.
-        pass
     project = projects.get(studio, project_id)
-    flags: list[Flag] = []
-    for example in studio.store.examples.get_many(example_ids):
+    own: list[Flag] = []
+    for example in examples:
         if studio.closing.is_set():
             return
-        flags += [f for f in check_one(example, language=project.language) if f.kind in _OF_ONE_ROW]
-        flags += rules.as_flags(project.rules, example)
-    studio.store.flags.replace(project_id, flags, kinds=_OF_ONE_ROW, example_ids=example_ids)
+        own += [f for f in check_one(example, language=project.language) if f.kind in _OF_ONE_ROW]
+        own += rules.as_flags(project.rules, example)
+    try:
+        found = beside.compare(studio, project, examples)
+    except Cancelled:
+        return
+    pairs = list({b.flag.key: b.flag for b in found if b.flag is not None}.values())
+    ids = [example.id for example in examples]
+    new = {flag.key for flag in studio.store.flags.renew(project_id, own, _OF_ONE_ROW, pairs, ids)}
+    for example in examples:
+        worth = [b for b in found if b.example.id == example.id and (b.flag is None or b.flag.key in new)]
+        if worth:
+            _keep(studio, example, sorted(worth, key=lambda b: _URGENCY.index(b.kind)))
+        else:
+            _forget_older(studio, example)
+
+
+_URGENCY = ("held-out", "contradiction", "duplicate", "near-duplicate")
+
+
+def _keep(studio: Studio, example: Example, found: Sequence[Beside]) -> None:
+    studio.noticed.pop(example.id, None)
+    number = max((notice.number for notice in studio.noticed.values()), default=0) + 1
+    studio.noticed[example.id] = Notice(number, tuple(found[:NOTICED]))
+    while len(studio.noticed) > KEPT_NOTICES:
+        studio.noticed.pop(next(iter(studio.noticed)))
+
+
+def _forget_older(studio: Studio, example: Example) -> None:
+    """What was noticed of an earlier text holds no longer."""
+    notice = studio.noticed.get(example.id)
+    if notice is not None and (notice.found[0].example.messages, notice.found[0].example.answer) != (
+        example.messages,
+        example.answer,
+    ):
+        studio.noticed.pop(example.id, None)
+
+
+def notices(studio: Studio, project_id: str, example_ids: Sequence[str]) -> dict[str, Notice]:
+    """What was noticed lately of rows as they were saved, as far as nobody has settled it."""
+    noticed = {id_: studio.noticed[id_] for id_ in example_ids if id_ in studio.noticed}
+    if not noticed:
+        return {}
+    flagged = {b.flag.example_id for notice in noticed.values() for b in notice.found if b.flag is not None}
+    still = {flag.key for flags in studio.store.flags.of(project_id, list(flagged)).values() for flag in flags}
+    left = {
+        id_: replace(notice, found=tuple(b for b in notice.found if b.flag is None or b.flag.key in still))
+        for id_, notice in noticed.items()
+    }
+    return {id_: notice for id_, notice in left.items() if notice.found}
 
 
 # Rules

@@ -72,7 +72,10 @@ SENTENCES: Mapping[str, Mapping[str, str]] = {
         "json_before": "The answer is not JSON: {error}: line {line} column {character} (char {at}).",
         "schema_before": "The answer's JSON doesn't fit the schema: {error}.",
     },
-    "leak": {"near": "Nearly the same as a row for {side}; it is kept out of {own_side} until one is changed."},
+    "leak": {
+        "near": "Nearly the same as a row for {side}; it is kept out of {own_side} until one is changed.",
+        "given_away": "Nearly the same as a row for {side}, which it gives away once it is trained on.",
+    },
 }
 """By the kind of flag, then by a name. No sentence of a kind is read as another one that stands below it."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from studio.errors import InvalidInput
-from studio.records import Split, Status, now
+from studio.records import Example, Split, Status, now
 
 Sort = Literal["newest", "oldest", "changed", "longest", "shortest", "rating", "question"]
 ActionKind = Literal[
@@ -90,6 +90,28 @@ class Flag:
         # A row can break several rules in one field; only the reason tells them apart.
         reason = (self.reason,) if self.kind == "rule" else ()
         return "|".join((self.kind, self.example_id, self.other_id or "", self.field, *reason))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A row that is too much like another one."""
+
+    kind: str
+    """`duplicate`, `near-duplicate`, `contradiction`, or `held-out`: the other one is kept for validation or test."""
+    example: Example
+    other: Example
+    flag: Flag | None
+    """What says so on one of the two; None where nothing is to be settled."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a person who just saved a row should know."""
+
+    number: int
+    """A later notice of a studio has a larger one."""
+    found: tuple[Beside, ...]
+    """The most urgent first."""
 
 
 RuleKind = Literal["must_contain", "must_not_contain", "max_words", "regex", "json_schema"]

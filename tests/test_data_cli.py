@@ -378,6 +378,11 @@ def test_the_split_is_shown_set_and_taken_back(studio: CommandLine, tmp_path: Pa
     assert studio("split", "--none", "--json").value["counts"] == before["counts"]
     studio("undo")
     assert studio("split", "--json").value == dealt
+    told = studio("split", "--test", "0.9", "--preview", "--json").value
+    assert set(told) == {"moved", "trained_on", "counts", "uneven"}
+    assert studio("split", "--json").value == dealt, "a preview changes nothing"
+    assert "nothing was changed" in studio("split", "--test", "0.9", "--preview").out
+    assert studio("split", "--preview").status == 2
     wrong = studio("split", "--test", "0.95")
     assert (wrong.status, "nine tenths" in wrong.err) == (2, True)
 

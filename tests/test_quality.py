@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
-from studio import dataset, projects, quality
+from studio import beside, dataset, projects, quality, splits
 from studio.context import Studio
 from studio.detectors.scan import scan
 from studio.errors import Cancelled, InvalidInput
 from studio.records import Example, Project, Turn, new_id
-from studio.rows import FLAG_KINDS, Flag, RowFilter, Rule
+from studio.rows import FLAG_KINDS, Flag, RowFilter, Rule, Shares
 from tests.conftest import until
 
 MAIL = "Write to maria.lopez@clinica-sol.es, please."
@@ -193,6 +194,102 @@ def test_a_save_looks_at_its_rows_alone_and_leaves_what_only_a_scan_finds(studio
     assert kinds(studio, project, one.id, other.id) == before
 
 
+ASKED = "What does a late book cost in the town library, and who pays for it?"
+
+
+def told(studio: Studio, project: Project, example_id: str) -> list[tuple[str, str]]:
+    """What was noticed of a row: the kind, and the other row's id."""
+    notice = quality.notices(studio, project.id, [example_id]).get(example_id)
+    return [(found.kind, found.other.id) for found in notice.found] if notice else []
+
+
+def test_a_saved_row_is_held_against_the_others(studio: Studio, project: Project) -> None:
+    first = dataset.add(studio, project.id, ASKED, "20 cents a day.")
+    dataset.add(studio, project.id, "Where can I park my bicycle on a rainy day?", "Behind the house.")
+    settled(studio)
+    assert told(studio, project, first.id) == []
+    against = dataset.add(studio, project.id, ASKED.upper(), "50 cents a day.")
+    same = dataset.add(studio, project.id, ASKED.replace(" ", "  "), "20 cents a day.")
+    typo = dataset.add(studio, project.id, ASKED.replace("library", "libary"), "20 cents a day!")
+    quiet = dataset.add(studio, project.id, "Is there a lift for wheelchairs in the new building?", "Yes, at the back.")
+    settled(studio)
+    assert told(studio, project, against.id)[0] == ("contradiction", first.id)
+    assert ("duplicate", first.id) in told(studio, project, same.id)
+    assert ("contradiction", against.id) in told(studio, project, same.id)
+    assert {kind for kind, _ in told(studio, project, typo.id)} >= {"contradiction", "near-duplicate"}
+    assert (told(studio, project, quiet.id), kinds(studio, project, quiet.id)) == ([], [[]])
+    assert kinds(studio, project, first.id) == [[]], "the later one carries the flag"
+    # What a scan finds, and the keys it finds it under, are the same.
+    before = {id_: {f.key for f in flags} for id_, flags in dataset.flags(studio, project.id, [same.id]).items()}
+    quality.scan_project(studio, project.id)
+    after = {id_: {f.key for f in flags} for id_, flags in dataset.flags(studio, project.id, [same.id]).items()}
+    assert before[same.id] & after[same.id]
+
+
+def test_an_edit_of_an_early_row_flags_the_later_one(studio: Studio, project: Project) -> None:
+    early = dataset.add(studio, project.id, "Is it open?", "Yes.")
+    late = dataset.add(studio, project.id, ASKED, "20 cents a day.")
+    settled(studio)
+    dataset.edit(studio, early.id, prompt=ASKED, answer="50 cents a day.")
+    settled(studio)
+    assert kinds(studio, project, early.id, late.id) == [[], ["contradiction"]]
+    assert told(studio, project, early.id) == [("contradiction", late.id)]
+    # Settled, nothing is said of it any more; and neither is it said again at the next save.
+    [flag] = dataset.flags(studio, project.id, [late.id])[late.id]
+    dataset.settle(studio, project.id, (late.id, early.id), flag.key, "both", "Ada")
+    assert told(studio, project, early.id) == []
+    dataset.edit(studio, early.id, note="Asked often.")
+    settled(studio)
+    assert told(studio, project, early.id) == []
+    assert kinds(studio, project, late.id) == [[]]
+
+
+def test_a_question_of_the_test_set_is_told(studio: Studio, project: Project) -> None:
+    [kept] = rows(project, [(ASKED, "20 cents a day.")])
+    kept = replace(kept, split="test", status="approved")
+    dataset.add_rows(studio, project.id, [kept], "imported")
+    leaking = dataset.add(studio, project.id, ASKED + "!", "Twenty cents, I think, but ask at the desk.")
+    settled(studio)
+    assert ("held-out", kept.id) in told(studio, project, leaking.id)
+    assert "leak" in kinds(studio, project, leaking.id)[0]
+    splits.deal(studio, project.id, Shares(test=0.2))
+    assert "leak" not in kinds(studio, project, leaking.id)[0], "it went to the other's side"
+    joined = dataset.add(studio, project.id, ASKED.lower(), "Twenty cents or so.")
+    settled(studio)
+    assert joined.split == "test"
+    assert ("held-out", kept.id) in [(k, o) for k, o in told(studio, project, joined.id) if o == kept.id]
+    assert "leak" not in kinds(studio, project, joined.id)[0]
+
+
+def test_saves_in_a_row_are_looked_at_together_once_it_is_quiet(studio: Studio, project: Project) -> None:
+    commits = []
+    for n in range(6):
+        dataset.add(studio, project.id, f"Whom can I ask for {n * 7919:b}?", MAIL if n == 3 else "The clerk.")
+        commits.append(studio.store.flags.counts(project.id))
+    assert commits == [{}] * 6, "a save in a row of them waits for nothing"
+    settled(studio)
+    assert studio.store.flags.counts(project.id) == {"pii": 1}
+
+
+def test_nothing_is_written_where_nothing_was_found(studio: Studio, project: Project) -> None:
+    made = dataset.add(studio, project.id, ASKED, "20 cents a day.")
+    settled(studio)
+    before = studio.store._database.commits
+    quality._check(studio, project.id, {made.id: 1})
+    assert studio.store._database.commits == before
+
+
+def test_a_project_too_large_to_compare_is_looked_at_row_by_row(
+    studio: Studio, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "COMPARED", 1)
+    dataset.add(studio, project.id, ASKED, "20 cents a day.")
+    made = dataset.add(studio, project.id, ASKED, MAIL)
+    settled(studio)
+    assert kinds(studio, project, made.id) == [["pii"]]
+    assert not studio.near
+
+
 def test_many_rows_at_once_wait_for_a_scan(studio: Studio, project: Project) -> None:
     made = rows(project, [(f"Whom can I ask for {n * 7919:b}?", MAIL) for n in range(quality.AT_ONCE + 1)])
     dataset.add_rows(studio, project.id, made, "imported")
@@ -200,7 +297,7 @@ def test_many_rows_at_once_wait_for_a_scan(studio: Studio, project: Project) -> 
     assert studio.store.flags.counts(project.id) == {}
     dataset.add_rows(studio, project.id, rows(project, [("Who?", MAIL)] * 2), "imported")
     settled(studio)
-    assert studio.store.flags.counts(project.id) == {"pii": 2}
+    assert studio.store.flags.counts(project.id) == {"pii": 2, "duplicate": 1}
 
 
 # Rules

@@ -16,7 +16,7 @@ from studio.rows import FLAG_KINDS
 from studio.ui import words_reasons
 
 SOURCE = Path(studio.__file__).parent
-FLAGGING = [*(SOURCE / "detectors").glob("*.py"), SOURCE / "rules.py", SOURCE / "splits.py", SOURCE / "imports.py"]
+FLAGGING = [f for f in SOURCE.rglob("*.py") if f.parent.name == "detectors" or "Flag(" in f.read_text(encoding="utf-8")]
 EVERY = [(kind, name) for kind, named in reasons.SENTENCES.items() for name in named]
 
 

@@ -216,3 +216,21 @@ def test_a_run_names_the_snapshot_it_trained_on(studio: Studio, project: Project
     }
     training.cancel(studio, run.id)
     until(lambda: training.adopt_finished(studio) or training.get(studio, run.id).status != "running")
+
+
+def test_comparing_two_says_how_far_it_is_and_can_be_stopped(studio: Studio, project: Project) -> None:
+    made = [
+        Example(new_id("e"), project.id, 1, "approved", (Turn("user", f"Question {n}?"),), f"Answer {n}.")
+        for n in range(250)
+    ]
+    dataset.add_rows(studio, project.id, made, "imported")
+    one = snapshots.take(studio, project.id, "one", APPROVED)
+    dataset.edit(studio, made[7].id, answer="Another answer.")
+    other = snapshots.take(studio, project.id, "other", APPROVED)
+    seen: list[tuple[int, int]] = []
+    assert snapshots.diff(studio, one, other, lambda *n: seen.append(n)).changed == (made[7].id,)
+    assert seen[-1] == (500, 500)
+    assert seen == sorted(seen)
+    stop = threading.Event()
+    with pytest.raises(Cancelled):
+        snapshots.diff(studio, one, other, lambda done, total: stop.set() if done >= 100 else None, stop)

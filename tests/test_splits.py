@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from studio import corrections, dataset, projects, samples, splits
 from studio.context import Studio, open_studio
 from studio.detectors.near import RowText
-from studio.errors import InvalidInput
+from studio.errors import Cancelled, InvalidInput
 from studio.records import Adapter, Example, Message, Project, Run, Turn, new_id
 from studio.rows import RowFilter, Shares
 from tests.test_store import BASE
@@ -97,13 +100,206 @@ def test_a_preview_tells_what_a_deal_does_and_changes_nothing(studio: Studio, pr
     assert splits.preview(studio, project.id, SHARES).moved == done.moved
 
 
+# Dealing many rows takes long
+
+
+def alike(studio: Studio, project: Project, count: int, rng: random.Random) -> list[Example]:
+    stem = " ".join(rng.sample(WORDS, 20))
+    made = [
+        Example(new_id("e"), project.id, 1, "approved", (Turn("user", varied(rng, stem)),), f"{n}.", source="import")
+        for n in range(count)
+    ]
+    dataset.add_rows(studio, project.id, made, "imported")
+    return made
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.7, 0.95, 1.0])
+def test_a_deal_is_stopped_wherever_it_is_and_nothing_was_done(studio: Studio, project: Project, share: float) -> None:
+    rng = random.Random(8)
+    alike(studio, project, 150, rng)
+    for _ in range(150):
+        dataset.add(studio, project.id, question(rng), " ".join(rng.sample(WORDS, 6)))
+    stop = threading.Event()
+    seen: list[float] = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append(done / total)
+        if seen[-1] >= share:
+            stop.set()
+
+    before = rows(studio, project)
+    with pytest.raises(Cancelled, match="No example was moved"):
+        splits.deal(studio, project.id, SHARES, progress=progress, cancelled=stop)
+    assert seen == sorted(seen)
+    assert rows(studio, project) == before
+    assert (projects.get(studio, project.id).shares, splits.last_deal(studio, project.id)) == (None, None)
+    splits.deal(studio, project.id, SHARES)
+    dealt = splits.deal(studio, project.id, Shares(test=0.6, seed=1))
+    again = rows(studio, project)
+    stop.clear()
+    seen.clear()
+    with pytest.raises(Cancelled):
+        dataset.undo(studio, project.id, progress=progress, cancelled=stop)
+    assert rows(studio, project) == again
+    stop.clear()
+    seen.clear()
+    with pytest.raises(Cancelled):
+        splits.preview(studio, project.id, Shares(test=0.5), progress, stop)
+    assert splits.last_deal(studio, project.id) == dealt.action
+
+
+def test_a_preview_and_a_deal_say_how_far_they_are(studio: Studio, project: Project) -> None:
+    rng = random.Random(9)
+    alike(studio, project, 300, rng)
+    for work in (splits.preview, splits.deal):
+        seen: list[int] = []
+        work(studio, project.id, SHARES, progress=lambda done, total, seen=seen: seen.append(1000 * done // total))
+        assert seen == sorted(seen)
+        assert len(set(seen)) > 5
+        assert seen[-1] == 1000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_are_saved_while_others_are_dealt_and_are_dealt_with_them(
+    studio: Studio, project: Project, seed: int
+) -> None:
+    """All through a dealing, and taking it back, another thread adds, edits, deletes and brings back rows."""
+    rng = random.Random(seed)
+    texts = [question(rng) for _ in range(30)]
+    ids = [
+        dataset.add(studio, project.id, varied(rng, rng.choice(texts)), " ".join(rng.sample(WORDS, 6))).id
+        for _ in range(90)
+    ]
+    gone = rng.sample(ids, 20)
+    for id_ in gone:
+        dataset.set_status(studio, id_, "deleted")
+
+    def change() -> None:
+        def work() -> None:
+            with suppress(InvalidInput):
+                what = rng.randrange(6)
+                if what == 0:
+                    dataset.edit(studio, rng.choice(ids), prompt=varied(rng, rng.choice(texts)))
+                elif what == 1:
+                    dataset.set_status(studio, rng.choice(ids), "deleted")
+                elif what == 2:
+                    dataset.set_status(studio, rng.choice(gone), "approved")
+                elif what == 3:
+                    dataset.edit(studio, rng.choice(ids), note=str(rng.random()))
+                else:
+                    ids.append(dataset.add(studio, project.id, varied(rng, rng.choice(texts)), "So it is.").id)
+
+        saving = threading.Thread(target=work)
+        saving.start()
+        saving.join(20)
+        assert not saving.is_alive(), "saving waited for the dealing"
+
+    def progress(done: int, total: int) -> None:
+        if done < total and rng.random() < 0.15:
+            change()
+
+    for shares in (SHARES, Shares(test=0.4, seed=3), None, SHARES):
+        dealt = splits.deal(studio, project.id, shares, progress=progress)
+        found = rows(studio, project)
+        no_near_pair_crosses(found)
+        assert projects.get(studio, project.id).shares == shares
+        assert dealt.rows == splits_of(found)
+        if shares is None:
+            assert {e.split for e in found} == {"train"}
+            assert not any(e.aside for e in found)
+    count = len(rows(studio, project))
+    dataset.undo(studio, project.id, action_id=dealt.action.id, progress=progress)
+    found = rows(studio, project)
+    assert {e.split for e in found} == {"train"}, "taken back: all are for training again"
+    assert len(found) >= count
+    dataset.undo(studio, project.id, action_id=dataset.history(studio, project.id, 1)[0].id, progress=progress)
+    no_near_pair_crosses(rows(studio, project))
+    assert projects.get(studio, project.id).shares == SHARES
+    # Whoever saves next is compared with all of them.
+    for text in texts:
+        dataset.add(studio, project.id, text, "Again.")
+    no_near_pair_crosses(rows(studio, project))
+
+
+def splits_of(found: list[Example]) -> dict[str, int]:
+    return dict(Counter("aside" if e.aside else e.split for e in found if e.status != "deleted"))
+
+
+def test_going_back_to_a_moment_while_rows_were_dealt(studio: Studio, project: Project) -> None:
+    """The history is in the order in which things became true, not in that in which they were begun."""
+    first = dataset.add(studio, project.id, "Where is the printer?", "Upstairs.")
+    done: list[str] = []
+
+    def progress(at: int, total: int) -> None:
+        if not done:
+            saving = threading.Thread(target=lambda: done.append(dataset.edit(studio, first.id, answer="Here.").id))
+            saving.start()
+            saving.join(20)
+
+    splits.deal(studio, project.id, Shares(test=0.9), progress=progress)
+    dealt, edited = dataset.history(studio, project.id, 2)
+    assert (dealt.kind, edited.kind) == ("split", "edited")
+    dataset.restore_all(studio, project.id, edited.id)
+    assert dataset.get(studio, first.id).answer == "Here."
+
+
+def test_somebody_who_deals_meanwhile_comes_first(studio: Studio, project: Project) -> None:
+    rng = random.Random(10)
+    for _ in range(40):
+        dataset.add(studio, project.id, question(rng), " ".join(rng.sample(WORDS, 6)))
+    others: list[str] = []
+
+    def progress(done: int, total: int) -> None:
+        if not others and done > total // 2:
+            dealing = threading.Thread(
+                target=lambda: others.append(splits.deal(studio, project.id, Shares(test=0.5)).action.id)
+            )
+            dealing.start()
+            dealing.join(20)
+
+    mine = splits.deal(studio, project.id, SHARES, progress=progress)
+    assert [a.id for a in dataset.history(studio, project.id, 2)] == [mine.action.id, others[0]]
+    assert projects.get(studio, project.id).shares == SHARES
+    dataset.undo(studio, project.id)
+    assert projects.get(studio, project.id).shares == Shares(test=0.5)
+
+
+# Why shares come out uneven
+
+
+def test_a_preview_says_what_makes_shares_uneven(studio: Studio, project: Project) -> None:
+    rng = random.Random(12)
+    for _ in range(150):
+        dataset.add(studio, project.id, f"{question(rng)} {rng.random():.0%}", " ".join(rng.sample(WORDS, 6)))
+    assert all(not u.alike and not u.grouped for u in splits.preview(studio, project.id, SHARES).uneven)
+    alike(studio, project, 60, rng)
+    seed = next(n for n in range(50) if splits.preview(studio, project.id, Shares(test=0.1, seed=n)).rows["test"] > 50)
+    (told,) = splits.preview(studio, project.id, Shares(test=0.1, seed=seed)).uneven
+    assert (told.side, told.asked, told.alike, told.grouped, told.pinned) == ("test", 0.1, (60,), (), 0)
+    assert told.got > 0.25
+    assert splits.reason(told) == f"Asked 10% test, got {told.got:.0%}: 60 near-identical rows stay together."
+    held = [Example(new_id("e"), project.id, 1, "approved", (Turn("user", question(rng)),), "Yes.") for _ in range(31)]
+    held = [replace(e, split="test", source="import") for e in held]
+    dataset.add_rows(studio, project.id, held, "imported")
+    (told, *_) = splits.deal(studio, project.id, Shares(test=0.1, seed=seed)).uneven
+    assert told.pinned == 31
+    assert "31 rows came with this side" in splits.reason(told)
+
+
+def test_few_groups_come_out_uneven_by_chance(studio: Studio, project: Project) -> None:
+    for n, word in enumerate(WORDS[:7]):
+        dataset.add(studio, project.id, f"Where is the {word}?", f"{n}.")
+    told = next(u for n in range(50) for u in splits.preview(studio, project.id, Shares(test=0.1, seed=n)).uneven)
+    assert "by chance: 7 groups were dealt" in splits.reason(told)
+    assert splits.preview(studio, project.id, None).uneven == ()
+
+
 def test_without_shares_every_row_is_for_training(studio: Studio, project: Project) -> None:
     for n in range(5):
         dataset.add(studio, project.id, f"Is it open on day {n}?", "Yes.")
     told = splits.summary(studio, project.id)
     assert (told.rows, told.aside) == ({"train": 5, "validation": 0, "test": 0}, 0)
     assert told.rule.startswith("All rows are for training")
-    assert not studio.near
 
 
 def test_a_deal_gives_each_side_its_share_and_can_be_undone(studio: Studio, project: Project) -> None:

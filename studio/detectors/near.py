@@ -10,6 +10,7 @@ Rajaraman and Ullman, Mining of Massive Datasets, section 3.4.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -126,9 +127,11 @@ def sketches(texts: Sequence[RowText]) -> Sketches:
 
 
 class NearIndex:
-    """Sketches by an id of the caller's; finds those that may be near. Entries are never taken out."""
+    """Sketches by an id of the caller's; finds those that may be near. Entries are never taken out. Safe to use from
+    several threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._ids: list[int] = []
         self._slots: dict[int, int] = {}
         self._sorted = tuple((np.zeros(0, np.uint32), np.zeros(0, np.uint32)) for _ in range(2))
@@ -143,11 +146,16 @@ class NearIndex:
 
     def add(self, ids: Sequence[int], made: Sketches) -> None:
         """Ids that are there already keep their sketch."""
-        fresh = [i for i, id_ in enumerate(ids) if id_ not in self._slots]
-        for i in fresh:
-            self._slots[int(ids[i])] = len(self._ids)
-            self._ids.append(int(ids[i]))
-        made = made[fresh]
+        with self._lock:
+            fresh = []
+            for i, id_ in enumerate(ids):
+                if id_ not in self._slots:
+                    fresh.append(i)
+                    self._slots[int(id_)] = len(self._ids)
+                    self._ids.append(int(id_))
+            self._keep(made[fresh])
+
+    def _keep(self, made: Sketches) -> None:
         if self._in_tail + len(made) > TAIL:
             self._sort_in(np.concatenate([self._tail[: self._in_tail], made]))
             self._in_tail = 0
@@ -168,6 +176,10 @@ class NearIndex:
 
     def candidates(self, sketch: NDArray[np.uint32]) -> list[int]:
         """Ids that may be near, the likeliest first; the sketch's own id among them."""
+        with self._lock:
+            return self._candidates(sketch)
+
+    def _candidates(self, sketch: NDArray[np.uint32]) -> list[int]:
         slots, matches = [], []
         tail = self._tail[: self._in_tail] == sketch
         first = len(self._ids) - self._in_tail
@@ -175,7 +187,7 @@ class NearIndex:
             bands = slice(half * BANDS, (half + 1) * BANDS)
             found = np.concatenate([_owners(hashes, owners, sketch[bands]), _repeated(tail[:, bands], first)])
             if len(found):
-                owner, count = _counted(found, len(self._ids))
+                owner, count = counted(found, len(self._ids))
                 slots.append(owner[count >= LEAST_BANDS])
                 matches.append(count[count >= LEAST_BANDS])
         if not slots:
@@ -197,7 +209,8 @@ def _repeated(equal: NDArray[np.bool_], first: int) -> Ids:
     return (found + first).astype(np.int64)
 
 
-def _counted(found: Ids, among: int) -> tuple[Ids, Ids]:
+def counted(found: Ids, among: int) -> tuple[Ids, Ids]:
+    """The different ones of numbers below `among`, in order, and how often each occurs."""
     if len(found) < among // 8:
         owner, count = np.unique(found, return_counts=True)
         return owner, count

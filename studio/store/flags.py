@@ -58,6 +58,38 @@ class Flags:
             contents = self._content_ids([flag.example_id for flag in flags])
             insert_flags(self._db.add, project_id, flags, contents)
 
+    def renew(
+        self, project_id: str, own: Sequence[Flag], kinds: Collection[str], pairs: Sequence[Flag], ids: Sequence[str]
+    ) -> list[Flag]:
+        """Write what was found in rows that were just saved; nothing is written where that is known.
+
+        Args:
+            own: what the rows `ids` show by themselves, of `kinds`, in place of what they showed before.
+            pairs: what they or others show beside each other; what a scan found stays.
+
+        Returns:
+            those of `pairs` that are new.
+        """
+        touched = list({*ids, *(flag.example_id for flag in pairs)})
+        rows = self._db.rows(
+            "SELECT f.* FROM flags f JOIN row_versions v ON v.content_id = f.content_id AND v.is_current"
+            " WHERE f.project_id = ? AND f.example_id IN (SELECT unnest(?::VARCHAR[]))",
+            [project_id, touched],
+        )
+        known = [_flag(row) for row in rows]
+        among = set(ids)
+        before = {flag for flag in known if flag.kind in kinds and flag.example_id in among}
+        keys = {flag.key for flag in known}
+        new = [flag for flag in pairs if flag.key not in keys]
+        if before == set(own) and not new:
+            return []
+        with self._db.transaction():
+            if before != set(own):
+                self.replace(project_id, own, kinds=kinds, example_ids=ids)
+            insert_flags(self._db.add, project_id, new, self._content_ids([flag.example_id for flag in new]))
+        dismissed = {row["key"] for row in self._db.rows("SELECT key FROM dismissed_flags")}
+        return [flag for flag in new if flag.key not in dismissed]
+
     def _content_ids(self, example_ids: Sequence[str]) -> dict[str, int]:
         rows = self._db.rows(
             "SELECT id, content_id FROM row_versions WHERE is_current AND n IN (SELECT unnest(?::BIGINT[]))",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,16 @@ class Sides:
         )
         return [_place(row) for row in rows]
 
+    def contents(self, project_id: str, most: int) -> list[int] | None:
+        """The contents of every row that is not in the bin; None if there are more than `most`."""
+        with self._db.reading() as read:
+            found = read.columns(
+                "SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND status != 'deleted'"
+                " LIMIT ?",
+                [project_id, most + 1],
+            )
+        return found["content_id"].tolist() if len(found["content_id"]) <= most else None
+
     def of_ids(self, project_id: str, example_ids: Sequence[str]) -> list[Place]:
         """Rows by id, also those in the bin."""
         if not example_ids:
@@ -103,6 +114,18 @@ class Sides:
         rows = self._db.rows(
             f"SELECT {_PLACE} FROM row_versions WHERE is_current AND project_id = ? ORDER BY n", [project_id]
         )
+        return [_place(row) for row in rows]
+
+    def differing(self, project_id: str, before: Any) -> list[Place]:
+        """The rows that are not as `as_table` kept them, also new ones; oldest first. Inside a transaction."""
+        self._load(before)
+        rows = self._db.rows(
+            f"SELECT {_V_PLACE} FROM row_versions v LEFT JOIN sided t ON t.n = v.n WHERE v.is_current"
+            " AND v.project_id = ? AND (t.n IS NULL OR t.version != v.version OR t.aside != v.aside"
+            " OR t.split != v.split OR t.pinned != v.pinned) ORDER BY v.n",
+            [project_id],
+        )
+        self._db.execute("DROP TABLE sided")
         return [_place(row) for row in rows]
 
     def counts(self, project_id: str) -> dict[str, int]:
@@ -151,7 +174,7 @@ class Sides:
                     [place.split, place.aside, place.pinned, place.n, place.id],
                 )
             return
-        self._load(places)
+        self._load(self.as_table(places))
         self._db.execute(
             "UPDATE row_versions SET split = t.split, aside = t.aside, pinned = t.pinned FROM sided t"
             " WHERE row_versions.n = t.n AND row_versions.is_current"
@@ -162,7 +185,7 @@ class Sides:
         """Append a version on its new side to each of these rows."""
         if not places:
             return
-        self._load(places)
+        self._load(self.as_table(places))
         new = {"version": "v.version + 1", "split": "t.split", "aside": "t.aside", "pinned": "t.pinned"}
         new |= {"action_id": "?", "author": "?", "created_at": "?"}
         values = {"action_id": action_id, "author": author, "created_at": as_stored(at)}
@@ -178,13 +201,22 @@ class Sides:
         )
         self._db.execute("DROP TABLE sided")
 
-    def _load(self, places: Sequence[Place]) -> None:
-        """The temporary table `sided` with these places; inside a transaction."""
+    def as_table(self, places: Sequence[Place]) -> Any:
+        """Where rows stand, as an Arrow table."""
         import pyarrow as pa
 
-        names = ("n", "version", "split", "aside", "pinned")
-        batch = pa.table({name: [getattr(place, name) for place in places] for name in names})
-        self._db.insert_arrow("CREATE OR REPLACE TEMP TABLE sided AS SELECT * FROM batch", batch)
+        types = {
+            "n": pa.int64(),
+            "version": pa.int32(),
+            "split": pa.string(),
+            "aside": pa.bool_(),
+            "pinned": pa.bool_(),
+        }
+        return pa.table({n: pa.array([getattr(p, n) for p in places], type_) for n, type_ in types.items()})
+
+    def _load(self, table: Any) -> None:
+        """The temporary table `sided` with these places; inside a transaction."""
+        self._db.insert_arrow("CREATE OR REPLACE TEMP TABLE sided AS SELECT * FROM batch", table)
 
     # Leaks
 

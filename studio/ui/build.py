@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio import adapters, samples, training
-from studio.ui import adapters_tab, chat_tab, data_learn, data_tab, model_tab, present, train_tab
+from studio.ui import adapters_tab, chat_tab, data_learn, data_rows, data_tab, model_tab, present, train_tab
 from studio.ui.loop_bar import LoopBar
 from studio.ui.session import QUIET, Desk, Session, guarded, open_session
 from studio.ui.words import t
@@ -39,6 +39,7 @@ def build(desk: Desk) -> gr.Blocks:
         _wire_bar(desk, session, loop, tabs, chat)
         _wire_tabs(desk, session, data, train, lessons, model)
         _wire_left_out(desk, session, tabs, data, train)
+        _wire_noticed(desk, session, tabs, chat, data)
         _wire_clock(desk, session, loop, tabs, chat, train, lessons)
 
         @guarded
@@ -133,6 +134,17 @@ def _wire_left_out(
     train.left_out.click(show, [session, *train.recipe], [data.learn, tabs, data.parts], **QUIET)
 
 
+def _wire_noticed(desk: Desk, session: gr.State, tabs: gr.Tabs, chat: chat_tab.ChatTab, data: data_tab.DataTab) -> None:
+    """From what was noticed of a saved answer to the two rows."""
+
+    @guarded
+    def show(at: Session, event: gr.EventData) -> tuple[Any, ...]:
+        rows = {"ids": [str(id_) for id_ in event._data["ids"]]}
+        return *data_rows.showing(desk.studio, at, rows), gr.Tabs(selected="data")
+
+    chat.thread.listen("noticed", show, [session], [data.rows, data.shown, data.parts, tabs])
+
+
 def _wire_clock(
     desk: Desk,
     session: gr.State,
@@ -146,14 +158,14 @@ def _wire_clock(
 
     Gradio makes every output of an event anew, so a tick has few; the rest follows from the marks, when they change.
     """
-    live_mark, run_mark, open_tab = gr.State(""), gr.State(""), gr.State(0)
+    live_mark, run_mark, notice_mark, open_tab = gr.State(""), gr.State(""), gr.State("0"), gr.State(0)
 
     def choose(event: gr.SelectData) -> int:
         return int(event.index)
 
     def tick(at: Session | None, opened: int) -> tuple[Any, ...]:
         if at is None or desk.studio.closing.is_set():
-            return (gr.skip(),) * 3
+            return (gr.skip(),) * 4
         live = adapters.live(desk.studio, at.project_id)
         runs = desk.studio.store.runs.find(at.project_id, limit=1)
         run = ""
@@ -162,7 +174,9 @@ def _wire_clock(
             watched = opened == TRAIN_TAB and runs[0].status == "running"
             run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if watched else ''}"
         is_checked = live is not None and adapters.score(desk.studio, live.id) is not None
-        return loop_value(desk, at), f"{at.project_id} {live.id if live else ''} {is_checked}", run
+        noticed = chat_tab.notice_mark(desk, at)
+        marks = f"{at.project_id} {live.id if live else ''} {is_checked}", run
+        return loop_value(desk, at), *marks, gr.skip() if noticed is None else noticed
 
     def follow_live(at: Session | None) -> tuple[Any, ...]:
         if at is None:
@@ -172,7 +186,11 @@ def _wire_clock(
     def follow_run(at: Session | None, *recipe: Any) -> tuple[Any, ...]:
         return train_tab.show(desk, at, *recipe) if at else (gr.skip(),) * len(train.view)
 
+    def follow_notices(at: Session | None) -> Any:
+        return gr.skip() if at is None or desk.is_answering(at.conversation_id) else chat_tab.thread(desk, at)
+
     tabs.select(choose, None, open_tab, **QUIET)
-    gr.Timer(TICK_S).tick(tick, [session, open_tab], [loop, live_mark, run_mark], **QUIET)
+    gr.Timer(TICK_S).tick(tick, [session, open_tab], [loop, live_mark, run_mark, notice_mark], **QUIET)
+    notice_mark.change(follow_notices, [session], chat.thread, **QUIET)
     live_mark.change(follow_live, [session], [chat.answer_with, *lessons.view], **QUIET)
     run_mark.change(follow_run, [session, *train.recipe], train.view, **QUIET)

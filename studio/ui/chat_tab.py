@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import adapters, conversation, corrections, projects, samples
+from studio import adapters, conversation, corrections, projects, quality, samples
 from studio.conversation import AskOptions
 from studio.errors import InvalidInput, StudioError
 from studio.records import Sampling
@@ -71,7 +71,23 @@ def show(desk: Desk, session: Session) -> tuple[Any, ...]:
 
 def thread(desk: Desk, session: Session, **more: Any) -> dict[str, Any]:
     shown = conversation.view(desk.studio, session.conversation_id) if session.conversation_id else []
-    return present.thread_value(shown, _names(desk, session), session.language, empty=_empty(desk, session), **more)
+    saved = [entry.correction.example_id for entry in shown if entry.correction and entry.correction.example_id]
+    return present.thread_value(
+        shown,
+        _names(desk, session),
+        session.language,
+        empty=_empty(desk, session),
+        notices=quality.notices(desk.studio, session.project_id, saved),
+        **more,
+    )
+
+
+def notice_mark(desk: Desk, session: Session) -> str | None:
+    """Changes when something new is noticed of a saved row; None while an answer is being written, which must not be
+    disturbed."""
+    if desk.is_answering(session.conversation_id):
+        return None
+    return str(max((notice.number for notice in desk.studio.noticed.copy().values()), default=0))
 
 
 def _names(desk: Desk, session: Session) -> present.Names:

@@ -54,6 +54,7 @@ class Differences:
 
     def __init__(self) -> None:
         self._of: OrderedDict[tuple[str, str], Difference] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, tuple[str, ...]], dict[str, Example]] = OrderedDict()
 
     def get(self, one: Snapshot, other: Snapshot) -> Difference | None:
         return self._of.get((one.sha256, other.sha256))
@@ -62,6 +63,15 @@ class Differences:
         self._of[one.sha256, other.sha256] = found
         while len(self._of) > KEPT:
             self._of.popitem(last=False)
+
+    def rows(self, studio: Studio, snapshot: Snapshot, ids: tuple[str, ...]) -> dict[str, Example]:
+        """Those rows of a snapshot; of a large one they take a moment to find, and the page asks often."""
+        asked = (snapshot.sha256, ids)
+        if asked not in self._rows:
+            self._rows[asked] = snapshots.rows_of(studio, snapshot, ids)
+            while len(self._rows) > KEPT:
+                self._rows.popitem(last=False)
+        return self._rows[asked]
 
 
 # What is shown
@@ -142,8 +152,8 @@ def _diff_value(
         part = next((name for name in PARTS if counts[name]), "changed")
     offset = offset_of({"offset": wanted.get("offset")}, counts[part], DIFF_PAGE)
     ids: tuple[str, ...] = getattr(found, part)[offset : offset + DIFF_PAGE]
-    before = snapshots.rows_of(studio, pair[0], ids) if ids and part != "added" else {}
-    after = snapshots.rows_of(studio, pair[1], ids) if ids and part != "removed" else {}
+    before = differences.rows(studio, pair[0], ids) if ids and part != "added" else {}
+    after = differences.rows(studio, pair[1], ids) if ids and part != "removed" else {}
     return {
         "one": pair[0].id,
         "other": pair[1].id,
@@ -220,8 +230,8 @@ def gestures(desk: Desk, differences: Differences) -> dict[str, Gesture]:
         if differences.get(*pair) is None:
 
             def run(work: Work) -> None:
-                work.report("differing", 0, 0)
-                differences.keep(*pair, snapshots.diff(studio, *pair))
+                found = snapshots.diff(studio, *pair, lambda *n: work.report("differing", *n), work.cancelled)
+                differences.keep(*pair, found)
 
             settled_soon(desk.works.start(at.project_id, DIFF, run, studio.closing))
         return {"ok": True}

@@ -46,6 +46,7 @@ function buildMessage(message, thread) {
   parts.bubble = el("div", { class: "st-bubble" }, parts.body, parts.diff, parts.toggle);
   parts.slot = el("div", { class: "st-slot" });
   parts.error = el("p", { class: "st-problem", role: "alert", hidden: true });
+  parts.notices = el("div", { class: "st-notices", role: "status", hidden: true });
   parts.pager = buildPager(record, thread);
   const names = assistant ? ["accept", "correct", "reject", "retry"] : ["edit", "undo"];
   parts.buttons = names.map((name) => actionButton(name, () => press(record, name, thread)));
@@ -58,6 +59,7 @@ function buildMessage(message, thread) {
     parts.bubble,
     parts.slot,
     parts.error,
+    parts.notices,
     parts.actions,
     parts.why,
   );
@@ -158,6 +160,7 @@ function updateMessage(record, message, thread) {
   parts.label.hidden = !parts.label.textContent;
   paintBody(record);
   paintCorrection(record);
+  paintNotices(record, thread);
   paintActions(record, thread);
   node.setAttribute("aria-label", message.role === "user" ? word("you") : word("answer"));
   if (before?.streaming && !message.streaming) thread.settled(record);
@@ -194,6 +197,27 @@ function paintCorrection(record) {
   toggle.setAttribute("aria-expanded", String(shown));
   setText(toggle, word(shown ? "hide_original" : "show_original"));
   if (shown) diff.replaceChildren(...diffNodes(text ?? "", correction.text));
+}
+
+/** What the saved answer is beside another row, each with a way to the two. */
+function paintNotices(record, thread) {
+  const notices = record.seen.notices ?? [];
+  const signature = JSON.stringify(notices);
+  if (record.noticed === signature) return;
+  record.noticed = signature;
+  record.parts.notices.hidden = !notices.length;
+  record.parts.notices.replaceChildren(
+    ...notices.map((notice) =>
+      el(
+        "p",
+        { class: "st-notice" },
+        el("span", { "aria-hidden": "true" }, "⚑ "),
+        el("span", {}, notice.text),
+        " ",
+        el("button", { type: "button", class: "st-link", onclick: () => thread.act("noticed", record, { ids: notice.ids }) }, notice.open),
+      ),
+    ),
+  );
 }
 
 function paintActions(record, thread) {

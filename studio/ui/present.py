@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from studio.conversation import Shown
 from studio.errors import StudioError
 from studio.model.engine import EngineState
 from studio.records import CheckResult, Score
+from studio.rows import Beside, Notice
 from studio.training import Loop, Plan, Progress
 from studio.ui import markdown
 from studio.ui.words import say
@@ -24,6 +26,7 @@ def thread_value(
     *,
     empty: Mapping[str, Any] | None = None,
     errors: Mapping[str, str] | None = None,
+    notices: Mapping[str, Notice] | None = None,
 ) -> dict[str, Any]:
     """A path of messages as the thread component takes it."""
     messages: list[dict[str, Any]] = []
@@ -31,15 +34,53 @@ def thread_value(
         if entry.partner is not None:
             left, right = sorted((entry, entry.partner), key=lambda e: e.message.id)
             messages += [
-                {**_message(left, names, language, errors), "side": "left"},
-                {**_message(right, names, language, errors), "side": "right", "siblings": None},
+                {**_message(left, names, language, errors, notices), "side": "left"},
+                {**_message(right, names, language, errors, notices), "side": "right", "siblings": None},
             ]
         else:
-            messages.append(_message(entry, names, language, errors))
+            messages.append(_message(entry, names, language, errors, notices))
     return {"messages": messages, "busy": False, "empty": None if messages else empty}
 
 
-def _message(entry: Shown, names: Names, language: str, errors: Mapping[str, str] | None) -> dict[str, Any]:
+def notice_value(found: Beside, language: str) -> dict[str, Any]:
+    """What a saved row is beside another one: in words, with the rows to open."""
+
+    def s(key: str, **values: Any) -> str:
+        return say(language, f"app.chat.notice.{key}", **values)
+
+    other, example = found.other, found.example
+    values = {"when": day(other.created_at, language), "question": cut(other.question), "answer": cut(other.answer)}
+    text = s(found.kind, **values, side=say(language, f"app.rows.splits.{other.split}"))
+    if found.kind == "held-out":
+        text += s("aside" if example.aside else "joined" if example.split == other.split else "leaks")
+    return {
+        "kind": found.kind,
+        "text": text,
+        "ids": [example.id, other.id],
+        "open": s("settle" if found.kind == "contradiction" else "open"),
+    }
+
+
+def cut(text: str, most: int = 80) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def day(moment: datetime, language: str) -> str:
+    """A day as people write it."""
+    if language == "ja":
+        return f"{moment.year}年{moment.month}月{moment.day}日"
+    return f"{moment:%B} {moment.day}, {moment.year}"
+
+
+def _message(
+    entry: Shown,
+    names: Names,
+    language: str,
+    errors: Mapping[str, str] | None,
+    notices: Mapping[str, Notice] | None,
+) -> dict[str, Any]:
     message, correction = entry.message, entry.correction
     value: dict[str, Any] = {
         "id": message.id,
@@ -55,6 +96,8 @@ def _message(entry: Shown, names: Names, language: str, errors: Mapping[str, str
     if message.role == "assistant":
         state = f" · {say(language, 'app.chat.' + message.state)}" if message.state != "complete" else ""
         value["label"] = names(message.adapter_id) + state
+    if correction is not None and (notice := (notices or {}).get(correction.example_id or "")) is not None:
+        value["notices"] = [notice_value(one, language) for one in notice.found]
     if correction is not None and correction.verdict == "corrected":
         value["correction"] = {
             "text": correction.text,

@@ -250,7 +250,7 @@ function paintGoal() {
   const share = Math.min(1, approved / wanted);
   part(goal, [approved, wanted, goal.editing], () => {
     if (goal.editing) return [goalField(wanted)];
-    const text = word("goal", { n: number_(approved), of: number_(wanted) });
+    const text = word(approved < wanted ? "goal" : "goal_reached", { n: number_(approved), of: number_(wanted) });
     return [
       button(text, { class: "st-goal-text", "data-focus": "goal", title: word("goal_change"), "aria-label": `${text}. ${word("goal_change")}`, onclick: () => editGoal(true) }),
       el(

@@ -5,6 +5,7 @@
 const LOOK_AGAIN_MS = 4_000;
 const CONFIRM_WITHIN_MS = 20_000;
 const LIMIT = 25;
+const FLAGGED_AFTER_MS = [1_500, 6_000]; // saved rows are held against the others a moment later, the first ones not so soon
 const LISTS = ["statuses", "flags", "tags", "splits", "sources", "authors"];
 const NO_VIEW = { filter: {}, sort: "newest", offset: 0 };
 
@@ -172,6 +173,8 @@ function takePage(value) {
 }
 
 /** What belongs to no single row: bulk changes, undo, a new row, a refusal. */
+let flagTimers = [];
+
 function takeReply(reply, number) {
   if (!reply) return;
   if (state.bulk?.seq === number) {
@@ -182,6 +185,10 @@ function takeReply(reply, number) {
   if (!reply.ok && !reply.id) say(reply.text);
   if (reply.created !== undefined || reply.creating) creator?.settle(reply);
   if (reply.show && state.order.includes(reply.show)) select(reply.show);
+  if (reply.ok) {
+    flagTimers.forEach(clearTimeout);
+    flagTimers = FLAGGED_AFTER_MS.map((ms) => setTimeout(() => ask("open", { id: state.selected }), ms));
+  }
 }
 
 function didWhat(action) {

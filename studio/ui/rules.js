@@ -15,7 +15,6 @@ const guide = el("textarea", { class: "st-area st-guide", rows: "8", "data-focus
 const guideTitle = el("h3", {});
 const guideHint = el("p", { class: "st-hint" });
 const guideState = el("span", { class: "st-caption", role: "status" });
-const guideSave = button("", { class: "st-button st-small st-save-guide", onclick: saveGuide });
 const guideTheirs = button("", { class: "st-link", hidden: true, onclick: () => { guide.value = state.theirs; state.saved = state.theirs; state.theirs = null; fit(guide); paint(); } });
 
 function isTyped() {
@@ -128,7 +127,7 @@ const addTitle = el("h3", {});
 const addForm = el("div", { class: "st-rule-form" });
 
 root.replaceChildren(
-  el("section", { class: "st-g-text" }, guideTitle, guideHint, guide, el("div", { class: "st-card-buttons" }, guideSave, guideState, guideTheirs)),
+  el("section", { class: "st-g-text" }, guideTitle, guideHint, guide, el("div", { class: "st-card-buttons" }, guideState, guideTheirs)),
   el("section", { class: "st-g-rules" }, rulesTitle, rulesHint, rulesList, addTitle, addForm),
   toast,
 );
@@ -230,8 +229,6 @@ function paint() {
   guide.setAttribute("aria-label", word("guide"));
   guide.placeholder = word("guide_example");
   guide.readOnly = !state.loaded;
-  setText(guideSave, word("save"));
-  guideSave.setAttribute("aria-disabled", String(!isTyped() || saving));
   setText(guideState, state.theirs !== null ? word("theirs_hint") : saving ? word("saving") : isTyped() ? word("not_yet") : state.loaded && state.saved ? word("saved") : "");
   guideTheirs.hidden = state.theirs === null;
   setText(guideTheirs, word("theirs"));

@@ -3,12 +3,12 @@
 const POLL_MS = 500;
 const toldEnds = new Set();
 
-/** The bar of one work while it goes on; nothing else. */
+/** The bar of one work while it goes on; nothing else. `inPercent`: its parts say nothing to a reader. */
 function workRow(work, kind) {
   if (!work?.running) return null;
   const share = work.total ? Math.min(1, work.done / work.total) : null;
   const text = work.stopping ? word("stopping") : work.stage ? word(`stage.${work.stage}`) : word("beginning");
-  const count = work.total ? word("of", { n: number_(work.done), total: number_(work.total) }) : "";
+  const count = work.inPercent ? `${Math.round(100 * share)} %` : work.total ? word("of", { n: number_(work.done), total: number_(work.total) }) : "";
   return el(
     "div",
     { class: "st-work-row" },

@@ -57,6 +57,9 @@ class Desk:
         if self._answering.get(conversation_id) is event:
             del self._answering[conversation_id]
 
+    def is_answering(self, conversation_id: str | None) -> bool:
+        return conversation_id in self._answering
+
     def stop(self, conversation_id: str | None) -> None:
         if event := self._answering.get(conversation_id or ""):
             event.set()

@@ -5,8 +5,7 @@ const MOST = 90; // percent that validation and test may have between them; `Sha
 const PAGE = 5;
 let state = null;
 let wanted = null; // { validation, test, seed }: as the sliders stand, once they were touched
-let preview = null; // what dealing would do, while it waits for a yes
-let isCounting = false;
+let toldDone = 0; // the number of the dealing that was spoken of
 let offset = 0;
 
 const bar = el("section", { class: "st-card", "aria-labelledby": "st-split-title" });
@@ -19,30 +18,47 @@ function view() {
 }
 
 function reset() {
-  state = wanted = preview = editing = null;
-  isCounting = false;
+  state = wanted = editing = null;
+  toldDone = 0;
   offset = 0;
 }
 
 function take(value) {
   if (!("sides" in value)) return;
+  const before = state;
+  followWorks(Object.values(value.works), !state);
   state = value;
   offset = value.offset;
-  if (value.reply?.preview) preview = value.reply.preview; // also one that comes after the waiting was given up
+  if (value.done && value.done.number !== toldDone) {
+    toldDone = value.done.number;
+    if (before) sayDone(value.done);
+  }
+  // The board was read before the work ended.
+  if (Object.entries(before?.works ?? {}).some(([kind, work]) => work?.running && !value.works[kind]?.running)) ask("look");
+  if (before && value.preview && value.preview.number !== before.preview?.number) setTimeout(() => root.querySelector(".st-confirm-deal .st-primary")?.focus({ preventScroll: true }));
+}
+
+function sayDone(done) {
+  wanted = null;
+  const undo = done.undo ? () => ask("undo", { action: done.undo }) : null;
+  say(word(`did.${done.did}`, { n: number_(done.n) }), "done", undo);
 }
 
 function told(reply) {
-  preview = null;
   if (!reply.ok) return;
-  const undo = reply.undo ? () => ask("undo", { action: reply.undo }, told) : null;
+  const undo = reply.undo ? () => ask("undo", { action: reply.undo }) : null;
   say(word(`did.${reply.did}`, { n: number_(reply.n ?? 0) }), "done", undo);
+}
+
+function isBusy() {
+  return Object.values(state.works).some((work) => work?.running);
 }
 
 function paint() {
   setText(root.firstChild, word("title"));
   if (!state) return;
-  part(bar, [state.sides, state.shares, state.last], barNodes);
-  part(dealing, [shownProject, state.shares, preview, isCounting, state.sides], dealNodes);
+  part(bar, [state.sides, state.shares, state.last, isBusy()], barNodes);
+  part(dealing, [shownProject, state.shares, state.preview, state.works, state.sides], dealNodes);
   part(leaks, [state.leaks, state.total, state.offset, editing?.id, state.shares !== null], leakNodes);
 }
 
@@ -92,7 +108,7 @@ function lastNode() {
   if (!last) return null;
   const when = new Date(last.at).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
   const text = word(last.is_undo ? "taken_back" : "dealt", { n: number_(last.rows), who: last.author || word("somebody"), when });
-  return el("p", { class: "st-caption st-last" }, el("span", {}, text), button(word(last.is_undo ? "bring_back" : "undo"), { class: "st-link", "data-focus": "undo-deal", onclick: () => ask("undo", { action: last.id }, told) }));
+  return el("p", { class: "st-caption st-last" }, el("span", {}, text), button(word(last.is_undo ? "bring_back" : "undo"), { class: "st-link", "data-focus": "undo-deal", "aria-disabled": String(isBusy()), onclick: () => (isBusy() ? null : ask("undo", { action: last.id })) }));
 }
 
 // Dealing -----------------------------------------------------------------------------------------------------------
@@ -103,7 +119,9 @@ function asShown() {
 }
 
 function dealNodes() {
-  if (preview) return [el("h3", {}, word("deal_title")), confirmNode()];
+  const work = state.works["split-deal"]?.running ? "split-deal" : state.works["split-preview"]?.running ? "split-preview" : null;
+  if (work) return [el("h3", {}, word("deal_title")), workRow({ ...state.works[work], stage: work === "split-deal" ? "dealing" : "counting", inPercent: true }, work), el("p", { class: "st-hint" }, word("meanwhile"))];
+  if (state.preview) return [el("h3", {}, word("deal_title")), confirmNode(state.preview)];
   const now = asShown();
   const rest = el("output", { class: "st-rest" });
   const tell = () => {
@@ -111,17 +129,7 @@ function dealNodes() {
     setText(rest, word("rest", { train: 100 - validation - test }));
   };
   tell();
-  const lookFirst = (none) => {
-    if (isCounting) return;
-    isCounting = true;
-    ask("preview", { ...asShown(), none }, (reply) => {
-      isCounting = false;
-      preview = reply.preview ?? preview;
-      paint();
-      root.querySelector(".st-confirm-deal .st-primary")?.focus();
-    });
-    paint();
-  };
+  const lookFirst = (none) => ask("preview", { ...asShown(), none });
   return [
     el("h3", {}, word("deal_title")),
     el("p", { class: "st-hint" }, word("deal_about")),
@@ -130,7 +138,7 @@ function dealNodes() {
     el(
       "div",
       { class: "st-deal-buttons" },
-      button(word(isCounting ? "counting" : "deal"), { class: "st-button st-primary", "data-focus": "deal", "aria-disabled": String(isCounting), onclick: () => lookFirst(false) }),
+      button(word("deal"), { class: "st-button st-primary", "data-focus": "deal", onclick: () => lookFirst(false) }),
       state.shares ? button(word("deal_none"), { class: "st-link", "data-focus": "deal-none", onclick: () => lookFirst(true) }) : null,
     ),
     el("details", { class: "st-more" }, el("summary", {}, word("seed_title")), seedField(now)),
@@ -162,19 +170,11 @@ function seedField(now) {
   return el("label", { class: "st-seed" }, input, el("span", { class: "st-caption" }, word("seed_about")));
 }
 
-function confirmNode() {
+function confirmNode(preview) {
   const after = preview.sides;
   const total = SIDES.reduce((sum, side) => sum + (after[side] ?? 0), 0);
-  const go = () => ask("deal", { ...asShown(), none: preview.none }, (reply) => {
-    if (reply.ok) wanted = null;
-    told(reply);
-    paint();
-  });
-  const stop = () => {
-    preview = null;
-    paint();
-    root.querySelector('[data-focus="deal"]')?.focus();
-  };
+  const go = () => ask("deal", { ...preview.shares, none: preview.none });
+  const stop = () => ask("put_off", {}, () => setTimeout(() => root.querySelector('[data-focus="deal"]')?.focus()));
   return el(
     "div",
     { class: "st-confirm-deal", role: "group" },
@@ -182,8 +182,24 @@ function confirmNode() {
     preview.trained_on ? el("p", { class: "st-warning" }, word("trained_on", { n: number_(preview.trained_on) })) : null,
     sidesBar(after),
     legend(after, total, false),
+    ...preview.uneven.map(unevenNode),
     el("div", { class: "st-deal-buttons" }, button(word("deal_now"), { class: "st-button st-primary", onclick: go }), button(word("dont"), { class: "st-button", onclick: stop })),
   );
+}
+
+/** Why a side got another share than was asked for: "Asked 10 % test, got 14 %: 120 near-identical examples stay together." */
+function unevenNode(uneven) {
+  const percent = (share) => number_(Math.round(share * (share < 0.1 ? 1000 : 100)) / (share < 0.1 ? 10 : 1));
+  const reasons = [];
+  for (const kind of ["alike", "grouped"]) {
+    const { sizes, more, groups } = uneven[kind];
+    reasons.push(...sizes.map((n) => word(`uneven.${kind}`, { n: number_(n) })));
+    if (groups) reasons.push(word(`uneven.${kind}_more`, { n: number_(more), groups: number_(groups) }));
+  }
+  if (uneven.pinned) reasons.push(word("uneven.pinned", { n: number_(uneven.pinned) }));
+  if (!reasons.length) reasons.push(word("uneven.chance", { groups: number_(uneven.groups) }));
+  const head = word("uneven", { asked: percent(uneven.asked), got: percent(uneven.got), side: word(`to.${uneven.side}`) });
+  return el("div", { class: "st-uneven" }, el("p", {}, head), el("ul", {}, ...reasons.map((reason) => el("li", {}, reason))));
 }
 
 // Leaks -------------------------------------------------------------------------------------------------------------

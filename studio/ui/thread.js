@@ -26,6 +26,7 @@ function act(name, record, data) {
   else if (name === "page") trigger("page", payload);
   else if (name === "edit") trigger("edit", payload);
   else if (name === "undo") trigger("undo", payload);
+  else if (name === "noticed") trigger("noticed", payload);
 }
 
 /** Answers that the keys can act on, in order. */

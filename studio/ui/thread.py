@@ -25,6 +25,15 @@ class Siblings(TypedDict):
     count: int
 
 
+class Notice(TypedDict):
+    """What the saved answer is beside another row; `open` is the label of the way to the two (`ids`)."""
+
+    kind: str
+    text: str
+    ids: list[str]
+    open: str
+
+
 class Message(TypedDict, total=False):
     """One message; only `id`, `role` and `text` or `html` are required.
 
@@ -45,6 +54,7 @@ class Message(TypedDict, total=False):
     error: str | None
     attempt: int
     side: Literal["left", "right"] | None
+    notices: list[Notice]
 
 
 class Empty(TypedDict):
@@ -69,7 +79,7 @@ class Thread(ScriptedHTML):
     scripts = ("diff.js", "drafts.js", "editor.js", "message.js", "thread.js")
     css_class = "st-thread"
     word_prefix = "app.thread."
-    gestures = ("accept", "correct", "reject", "retry", "page", "edit", "undo", "suggest")
+    gestures = ("accept", "correct", "reject", "retry", "page", "edit", "undo", "suggest", "noticed")
 
     def __init__(self, value: ThreadValue | None = None, **kwargs: Any) -> None:
         super().__init__(value or {"messages": [], "busy": False, "empty": None}, **kwargs)

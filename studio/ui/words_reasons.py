@@ -67,7 +67,10 @@ JA: Mapping[str, Mapping[str, str]] = {
         "json_before": "回答がJSONではありません。{line}行目の{character}文字目が合いません。",
         "schema_before": "回答のJSONがスキーマに合いません。",
     },
-    "leak": {"near": "{side}の例とほぼ同じです。どちらかを変えるまで、{own_side}には使いません。"},
+    "leak": {
+        "near": "{side}の例とほぼ同じです。どちらかを変えるまで、{own_side}には使いません。",
+        "given_away": "{side}の例とほぼ同じです。これで学習すると、{side}の答えを教えることになります。",
+    },
 }
 
 THINGS: Mapping[str, str] = {

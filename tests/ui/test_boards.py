@@ -282,6 +282,7 @@ def test_guidelines_save_themselves(shown: Shown) -> None:
     shown.go("Guidelines")
     guide = shown.page.get_by_role("textbox", name="Guidelines")
     expect(guide).to_be_editable()
+    expect(shown.page.locator(".st-g-text").get_by_role("button", name="Save")).to_have_count(0)
     guide.fill("Two sentences at most.")
     until(lambda: projects.get(shown.demo.studio, shown.project_id).guidelines == "Two sentences at most.")
     expect(shown.page.locator(".st-g-text [role=status]")).to_have_text("Saved")

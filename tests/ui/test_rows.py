@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from studio import dataset, quality
+from studio import dataset, projects, quality
 from studio.detectors.personal import personal
 from studio.records import Example, now
 from studio.rows import RowFilter
@@ -93,6 +93,31 @@ def test_keys_judge_and_go_on(shown: Shown) -> None:
     shown.selects(third)
     shown.page.keyboard.press("k")
     shown.selects(second)
+
+
+def test_the_goal_reads_as_a_goal(shown: Shown) -> None:
+    approved = dataset.count(shown.demo.studio, shown.project_id, RowFilter(statuses=("approved",)))
+    goal = shown.page.locator(".st-goal-text")
+    for wanted, text in (
+        (approved + 1, f"{approved} approved · goal {approved + 1}"),
+        (approved, f"{approved} approved · goal of {approved} reached"),
+    ):
+        projects.update(shown.demo.studio, shown.project_id, goal=wanted)
+        shown.page.reload()
+        expect(goal).to_have_text(text)
+
+
+def test_what_an_edit_contradicts_is_flagged_beside_it_a_moment_later(shown: Shown) -> None:
+    newest, *_, older = [id_ for id_ in shown.ids[:20] if shown.stored(id_).is_single_turn]
+    dataset.edit(shown.demo.studio, older, prompt="Where can visitors park their car?", answer="2 hours are free.")
+    shown.page.reload()
+    shown.row(newest).click()
+    shown.selects(newest)
+    shown.page.keyboard.press("e")
+    for label, text in (("Question", "Where can visitors park their car?"), ("Answer", "3 hours are free.")):
+        shown.page.get_by_role("textbox", name=label, exact=True).fill(text)
+    shown.page.keyboard.press("Control+Enter")
+    expect(shown.row(newest)).to_contain_text("contradiction", timeout=20_000)
 
 
 def test_a_row_shows_its_new_state_only_when_it_is_saved(shown: Shown) -> None:

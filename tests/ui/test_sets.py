@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,41 @@ def test_dealing_is_asked_first_and_can_be_undone(open_sets: Open) -> None:
     assert shown.sides()["train"] == len(shown.rows())
     shown.press("undo-deal")  # "Bring it back"
     expect(shown.page.locator('[data-focus="side-test"] b')).to_have_text(str(told.rows["test"]))
+
+
+def many_alike(studio: Studio, project_id: str) -> None:
+    """Rows of which nearly all are near-identical."""
+    rng = random.Random(1)
+    stem = " ".join("".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(40))
+    made = []
+    for n in range(400):
+        at = rng.randrange(len(stem))
+        asked = Turn("user", stem[:at] + rng.choice("xyz") + stem[at + 1 :])
+        made.append(Example(new_id("e"), project_id, 1, "approved", (asked,), f"Answer {n}.", source="import"))
+    dataset.add_rows(studio, project_id, made, "imported")
+
+
+def test_dealing_shows_how_far_it_is_is_cancelled_and_says_why_shares_are_uneven(open_sets: Open) -> None:
+    shown = open_sets(many_alike)
+    studio = shown.demo.studio
+    shown.go("Split and snapshots")
+    bar = shown.page.locator(".st-dealing .st-work-row")
+    shown.press("deal")
+    confirm = shown.page.locator(".st-confirm-deal")
+    expect(confirm.locator(".st-uneven").first).to_contain_text("Asked for 10 %")
+    expect(confirm.locator(".st-uneven").first).to_contain_text("400 near-identical examples stay together.")
+    with studio.store.transaction():  # whoever writes waits, so that there is time to press Cancel
+        confirm.get_by_role("button", name="Deal").click()
+        expect(bar).to_contain_text("Dealing the examples")
+        shown.press("cancel-split-deal")
+        expect(bar).to_contain_text("Stopping")
+    expect(shown.said("split")).to_contain_text("Cancelled.")
+    assert splits.last_deal(studio, shown.project_id) is None
+    assert shown.sides()["test"] == shown.sides()["validation"] == 0
+    shown.press("deal")
+    confirm.get_by_role("button", name="Cancel").click()
+    expect(confirm).to_have_count(0)
+    expect(shown.page.locator('[data-focus="deal"]')).to_be_focused()
 
 
 def test_the_two_shares_leave_a_tenth_for_training(open_sets: Open) -> None:
