@@ -26,7 +26,7 @@ MOST = 24
 PAIRS = ("duplicate", "near-duplicate", "contradiction")
 _HELD_OUT = ("validation", "test")
 _LOOKED_AT = ("draft", "approved")
-QUIET_S, AT_MOST_S = 0.3, 5.0
+QUIET_S, AT_MOST_S = 0.3, 30.0
 """What is found out of saved rows is begun when nobody has saved for so long, and after so long in any case."""
 _CHUNK, _REST_S = 16, 0.002
 """Texts that are sketched at once, and the time that is left to others after them."""
