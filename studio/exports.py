@@ -56,6 +56,14 @@ class Exported:
         return not self.differences
 
 
+class Unverified(Cancelled):
+    """The file is there, and was not read again to the end."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(f"{out} is written, but reading it again was cancelled.", "It is not verified.")
+        self.out = out
+
+
 def default_filter(format_: FormatName) -> RowFilter:
     return APPROVED_AND_REJECTED if format_ == "trl-kto" else APPROVED
 
@@ -136,7 +144,7 @@ def _as_columns(frozen: FrozenRows, out: Path, progress: Progress, cancelled: th
 
     def pick(places: Sequence[int]) -> Sequence[Example]:
         if cancelled.is_set():
-            raise _unverified(out)
+            raise Unverified(out)
         with reads:
             return frozen.pick(places)
 
@@ -147,10 +155,6 @@ def _as_columns(frozen: FrozenRows, out: Path, progress: Progress, cancelled: th
     differences = verify_columns(out, parts, pick)
     progress(total, total)
     return Exported(written, differences)
-
-
-def _unverified(out: Path) -> Cancelled:
-    return Cancelled(f"{out} is written, but reading it again was cancelled.", "It is not verified.")
 
 
 def write_verified(
@@ -167,7 +171,7 @@ def write_verified(
     try:
         found = verify(written, lambda: follow.through(examples()), follow.through)
     except Cancelled as error:
-        raise _unverified(out) from error
+        raise Unverified(out) from error
     return Exported(written, found.differences)
 
 

@@ -15,6 +15,7 @@ from studio.errors import Cancelled, InvalidInput
 from studio.formats import ENDINGS, FormatName
 from studio.records import Correction, Example, Message, Project, Turn, new_id
 from studio.rows import RowFilter, Shares
+from studio.ui.outgoing import failed_html
 from tests.formats.test_trainers import load, settings, train
 
 __all__ = ["settings"]
@@ -97,8 +98,10 @@ def test_cancelling_while_it_is_read_again_says_that_it_is_written(
             stop.set()
 
     out = tmp_path / "rows.jsonl"
-    with pytest.raises(Cancelled, match="is written, but reading it again was cancelled"):
+    with pytest.raises(exports.Unverified, match="is written, but reading it again was cancelled") as caught:
         exports.export(studio, project.id, out, "openai", progress=stop_after_writing, cancelled=stop)
+    assert f"{out.name} is written, but not verified" in failed_html(caught.value, "en")
+    assert "Nothing was written" in failed_html(Cancelled("This was cancelled."), "en")
     assert len(lines(out)) == 100
 
 

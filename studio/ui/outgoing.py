@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import Cancelled, StudioError
-from studio.exports import Exported
+from studio.exports import Exported, Unverified
 from studio.formats import FormatName, Written
 from studio.rows import Facets
 from studio.ui.downloads import Downloads
@@ -105,6 +105,8 @@ def _counted(counts: Mapping[str, int], key: str, language: str) -> list[str]:
 def failed_html(error: StudioError | None, language: str) -> str:
     if error is None:
         return ""
+    if isinstance(error, Unverified):
+        return outcome_html("quiet", escape(say(language, "app.export.unverified", name=error.out.name)))
     if isinstance(error, Cancelled):
         return outcome_html("quiet", escape(say(language, "app.export.cancelled")))
     return outcome_html("bad", escape(told(language, error.message)), escape(told(language, error.hint)))

@@ -379,9 +379,9 @@ def test_what_is_left_out_is_said(site: Site, open_part: Open) -> None:
 
 
 def test_a_long_export_is_cancelled_and_leaves_nothing(site: Site, open_part: Open, tmp_path: Path) -> None:
-    fill(site, tmp_path, 30_000)
+    fill(site, tmp_path, 60_000)
     page = open_part("Export")
-    expect(page.locator("#export-count")).to_have_text("30,000 examples")
+    expect(page.locator("#export-count")).to_have_text("60,000 examples")
     page.locator("#export-go").click()
     expect(page.locator("#export-progress [role=progressbar]")).to_be_visible()
     page.locator("#export-cancel").click()
