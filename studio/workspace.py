@@ -149,6 +149,15 @@ class Workspace:
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}))
         file.flush()
         self._owner = file
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what a killed process had begun to write; whoever owns the workspace is the only one who writes."""
+        for path in [*self.exports.glob(".*.part"), *self.snapshots.glob(".writing.*")]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def unlock(self) -> None:
         if self._owner is not None:

@@ -46,6 +46,21 @@ def test_an_owner_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
     again.unlock()
 
 
+def test_what_a_killed_process_had_begun_to_write_is_gone_at_the_next_start(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.create()
+    workspace.snapshots.mkdir()
+    (workspace.exports / ".rows.parquet.17-1.part").write_bytes(b"half")
+    (workspace.exports / ".rows.18-1.part").mkdir()
+    (workspace.snapshots / ".writing.x").write_bytes(b"half")
+    kept = [workspace.exports / "rows.parquet", workspace.snapshots / "8e0ee5.jsonl.zst"]
+    for path in kept:
+        path.write_bytes(b"whole")
+    workspace.lock("test")
+    assert sorted(path for folder in (workspace.exports, workspace.snapshots) for path in folder.iterdir()) == kept
+    workspace.unlock()
+
+
 def test_a_file_is_no_workspace(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match="is a file"):
