@@ -332,7 +332,7 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
             return value
         total = desk.studio.store.examples.count(at.project_id)
         fresh = desk.studio.store.examples.count_new(at.project_id)
-        gr.Success(html.escape(say(at.language, f"app.chat.{verdict}", total=total, new=fresh)), duration=4)
+        gr.Success(html.escape(say(at.language, f"app.chat.{verdict}", n=total, new=fresh)), duration=4)
         return thread(desk, at)
 
     @guarded

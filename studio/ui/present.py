@@ -185,13 +185,13 @@ def loop_value(loop: Loop, engine: EngineState, is_ready: bool, language: str) -
         return {
             "state": "ready",
             "badge": badge,
-            "headline": s("new_one" if loop.new == 1 else "new", n=loop.new),
+            "headline": s("new", n=loop.new),
             "detail": s("since"),
             "hint": s("about", time=duration(loop.plan.seconds, language)) if loop.plan else "",
             "actions": [
                 {
                     "event": "train",
-                    "label": s("train_one" if loop.approved == 1 else "train", n=loop.approved),
+                    "label": s("train", n=loop.approved),
                     "primary": True,
                 }
             ],
@@ -290,7 +290,6 @@ def plan_text(plan: Plan | None, language: str) -> str:
     if not plan.rows:
         return left_out
     per_pass = plan.steps // max(plan.passes, 1)
-    ready = "app.train.ready" if plan.rows > 1 else "app.train.ready_one"
     sums = say(
         language,
         "app.train.sums",
@@ -299,7 +298,7 @@ def plan_text(plan: Plan | None, language: str) -> str:
         passes=plan.passes,
         steps=plan.steps,
     )
-    said = say(language, ready, rows=plan.rows, time=duration(plan.seconds, language))
+    said = say(language, "app.train.ready", n=plan.rows, time=duration(plan.seconds, language))
     return "\n\n".join(filter(None, (said, sums, left_out)))
 
 
@@ -310,8 +309,7 @@ def left_out_text(plan: Plan, language: str) -> str:
     counts = Counter(row.reason for row in plan.left_out)
     mark = "、" if language == "ja" else ", "
     why = mark.join(say(language, f"app.train.why.{reason}", n=n) for reason, n in counts.most_common())
-    key = "app.train.left_out_one" if len(plan.left_out) == 1 else "app.train.left_out"
-    return say(language, key, n=len(plan.left_out), why=why)
+    return say(language, "app.train.left_out", n=len(plan.left_out), why=why)
 
 
 def progress_text(progress: Progress, language: str) -> str:
