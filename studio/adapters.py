@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound, Phrase
 from studio.records import Adapter, Score
 
 
@@ -17,7 +17,7 @@ def folder(studio: Studio, adapter_id: str) -> Path:
 def get(studio: Studio, adapter_id: str) -> Adapter:
     adapter = studio.store.adapters.get(adapter_id)
     if adapter is None or adapter.is_deleted:
-        raise NotFound(f"There is no adapter {adapter_id}.", "List them with: studio adapters list")
+        raise NotFound(Phrase("There is no adapter {name}.", name=adapter_id), "List them with: studio adapters list")
     return adapter
 
 
@@ -28,8 +28,11 @@ def named(studio: Studio, project_id: str, name: str) -> Adapter | None:
     for adapter in studio.store.adapters.all(project_id):
         if name in (adapter.id, adapter.name):
             return adapter
-    known = ", ".join(a.name for a in studio.store.adapters.all(project_id)) or "none yet"
-    raise NotFound(f"There is no adapter {name!r} in this project.", f"There are: base, {known}.")
+    known = ", ".join(a.name for a in studio.store.adapters.all(project_id)) or Phrase("none yet")
+    raise NotFound(
+        Phrase("There is no adapter {name!r} in this project.", name=name),
+        Phrase("There are: base, {names}.", names=known),
+    )
 
 
 def live(studio: Studio, project_id: str) -> Adapter | None:
@@ -68,7 +71,7 @@ def activate(studio: Studio, project_id: str, adapter_id: str | None, why: str =
     if adapter_id is not None:
         adapter = get(studio, adapter_id)
         if adapter.project_id != project_id:
-            raise InvalidInput(f"{adapter.name} belongs to another project.")
+            raise InvalidInput(Phrase("{name} belongs to another project.", name=adapter.name))
         ensure_loaded(studio, adapter_id)
     studio.store.adapters.activate(project_id, adapter_id, why)
 
@@ -113,7 +116,7 @@ def delete(studio: Studio, adapter_id: str) -> None:
     adapter = get(studio, adapter_id)
     current = live(studio, adapter.project_id)
     if current is not None and current.id == adapter_id:
-        raise InvalidInput(f"{adapter.name} is live.", "Go back to another adapter first.")
+        raise InvalidInput(Phrase("{name} is live.", name=adapter.name), "Go back to another adapter first.")
     studio.store.adapters.mark_deleted(adapter_id)
     if studio.is_ready:
         studio.engine.drop_adapter(adapter_id)

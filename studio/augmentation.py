@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from studio import adapters, dataset, eda, projects, rewording
 from studio.context import Studio
-from studio.errors import Cancelled, InvalidInput, NotFound
+from studio.errors import Cancelled, InvalidInput, NotFound, Phrase
 from studio.lexicon import Language
 from studio.records import Example, Turn, content_hash, new_id
 from studio.rewording import TONGUES, Fault
@@ -101,7 +101,9 @@ def keep(studio: Studio, drafts: Sequence[Example]) -> list[Example]:
         if parent is None or draft.status != "draft" or draft.source != "augmented":
             raise InvalidInput("This is no draft made from a row.", "Make the drafts again.")
         if (parent.project_id, parent.split) != (draft.project_id, draft.split):
-            raise InvalidInput(f"Example {parent.id} has changed sides.", "Make the drafts again.")
+            raise InvalidInput(
+                Phrase("Example {example} has changed sides.", example=parent.id), "Make the drafts again."
+            )
     if drafts:
         dataset.add_rows(studio, drafts[0].project_id, drafts, "augmented", author=drafts[0].author)
     return list(drafts)
@@ -171,29 +173,41 @@ def offers(
 
 def _tasks(studio: Studio, example_ids: Sequence[str], method: str, n: int, held_out: bool) -> list[_Task]:
     if method not in get_args(Method):
-        raise InvalidInput(f"There is no method {method!r}.", f"There are: {', '.join(get_args(Method))}.")
+        raise InvalidInput(
+            Phrase("There is no method {method!r}.", method=method),
+            Phrase("There are: {names}.", names=", ".join(get_args(Method))),
+        )
     if not 1 <= n <= MAX_PER_ROW:
-        raise InvalidInput(f"{n} drafts per row can't be made.", f"Choose 1 to {MAX_PER_ROW}.")
+        raise InvalidInput(
+            Phrase("{n} drafts per row can't be made.", n=n), Phrase("Choose 1 to {most}.", most=MAX_PER_ROW)
+        )
     if not example_ids:
         raise InvalidInput("No rows were chosen.", "Choose the rows to make drafts from.")
     wanted = list(dict.fromkeys(example_ids))
     found = studio.store.examples.get_many(wanted)
     if missing := set(wanted) - {source.id for source in found}:
-        raise NotFound(f"There is no example {min(missing)}.", "Reload the table.")
+        raise NotFound(Phrase("There is no example {example}.", example=min(missing)), "Reload the table.")
     languages = {id_: projects.get(studio, id_).language for id_ in {source.project_id for source in found}}
     return [_task_of(source, languages[source.project_id], held_out) for source in found]
 
 
 def _task_of(source: Example, project_language: str, held_out: bool) -> _Task:
     if source.status != "approved":
-        raise InvalidInput(f"Example {source.id} is not approved.", "Approve it first: drafts take over its answer.")
-    if source.aside or (source.split != "train" and not held_out):
-        side = "kept aside" if source.aside else f"held out for {source.split}"
         raise InvalidInput(
-            f"Example {source.id} is {side}.", "Choose training rows, or ask for drafts on the held-out side."
+            Phrase("Example {example} is not approved.", example=source.id),
+            "Approve it first: drafts take over its answer.",
+        )
+    if source.aside or (source.split != "train" and not held_out):
+        side = Phrase("kept aside") if source.aside else Phrase("held out for {side}", side=source.split)
+        raise InvalidInput(
+            Phrase("Example {example} is {side}.", example=source.id, side=side),
+            "Choose training rows, or ask for drafts on the held-out side.",
         )
     if not source.messages or source.messages[-1].role != "user" or "content" in source.messages[-1].extra:
-        raise InvalidInput(f"Example {source.id} does not end with a question in plain text.", "Choose other rows.")
+        raise InvalidInput(
+            Phrase("Example {example} does not end with a question in plain text.", example=source.id),
+            "Choose other rows.",
+        )
     question, tail = source.question, ""
     given = source.extra.get("input")
     if isinstance(given, str) and given and question.endswith("\n\n" + given):
@@ -205,7 +219,9 @@ def _task_of(source: Example, project_language: str, held_out: bool) -> _Task:
     if language == "en":
         return _Task(source, question, tail, "en")
     raise InvalidInput(
-        f"Drafts can be made in English and Japanese, and the project's language is {language}.",
+        Phrase(
+            "Drafts can be made in English and Japanese, and the project's language is {language}.", language=language
+        ),
         "Type rewordings by hand, or set the project's language if it is another one.",
     )
 
@@ -334,7 +350,11 @@ def _answers(
         (p for p, n in zip(rendered, limits, strict=True) if p.tokens + n > engine.context_length), None
     ):
         raise InvalidInput(
-            f"A question takes {too_long.tokens} tokens with its prompt; the model reads {engine.context_length}.",
+            Phrase(
+                "A question takes {n} tokens with its prompt; the model reads {most}.",
+                n=too_long.tokens,
+                most=engine.context_length,
+            ),
             "Leave out the longest rows.",
         )
     texts: dict[int, str] = {}

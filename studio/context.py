@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import Busy, ModelUnavailable, StudioError
+from studio.errors import Busy, ModelUnavailable, Phrase, StudioError
 from studio.model.catalogue import ModelEntry, resolve
 from studio.model.encoding import Marks
 from studio.model.engine import EchoEngine, Engine, EngineState
@@ -157,7 +157,9 @@ class Studio:
                 raise
             except Exception as error:
                 log.exception("The model could not be loaded")
-                failure = ModelUnavailable(f"The model can't be loaded: {error}.", "See the log.")
+                failure = ModelUnavailable(
+                    Phrase("The model can't be loaded: {reason}.", reason=str(error)), "See the log."
+                )
                 self.state = EngineState("ready" if self._engine else "failed", str(failure), error=failure)
                 raise failure from error
             self.state = EngineState("ready")

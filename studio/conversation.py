@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from studio import adapters, projects
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound, Phrase
 from studio.model.engine import Prompt, Request
 from studio.records import Conversation, Correction, Message, Project, Sampling, Turn, new_id, now
 
@@ -309,7 +309,7 @@ def _fit(prompt: Prompt, sampling: Sampling, context: int) -> Sampling:
     room = context - prompt.tokens
     if room < 1:
         raise InvalidInput(
-            f"The prompt has {prompt.tokens} tokens; the model reads at most {context}.",
+            Phrase("The prompt has {n} tokens; the model reads at most {most}.", n=prompt.tokens, most=context),
             "Shorten the question, remove few-shot examples, or start a new conversation.",
         )
     return sampling if sampling.max_tokens <= room else replace(sampling, max_tokens=room)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from studio import conversation, dataset, projects
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound, Phrase
 from studio.records import REASONS, Correction, Example, Message, Verdict, new_id, normalise, now
 
 MAX_TEXT = 100_000
@@ -73,7 +73,10 @@ def _save(
 
 def _check(message: Message, before: Correction | None, verdict: Verdict, answer: str, reason: str) -> None:
     if reason and reason not in REASONS:
-        raise InvalidInput(f"There is no reason {reason!r}.", f"Use one of: {', '.join(REASONS)}.")
+        raise InvalidInput(
+            Phrase("There is no reason {reason!r}.", reason=reason),
+            Phrase("Use one of: {names}.", names=", ".join(REASONS)),
+        )
     if verdict == "accepted" and not answer.strip():
         raise InvalidInput("An empty answer can't be accepted.", "Correct it instead.")
     if verdict != "corrected":
@@ -81,7 +84,10 @@ def _check(message: Message, before: Correction | None, verdict: Verdict, answer
     if not answer.strip():
         raise InvalidInput("The corrected answer is empty.", "Write the answer the model should give.")
     if len(answer) > MAX_TEXT:
-        raise InvalidInput(f"The corrected answer is too long: {len(answer)} characters.", f"At most {MAX_TEXT}.")
+        raise InvalidInput(
+            Phrase("The corrected answer is too long: {n} characters.", n=len(answer)),
+            Phrase("At most {most}.", most=MAX_TEXT),
+        )
     current = before.text if before is not None and before.verdict == "corrected" else message.text
     if normalise(answer) == normalise(current):
         raise InvalidInput("The answer is unchanged.", "Change it, or press Accept if it is right.")

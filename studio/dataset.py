@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from studio import projects, quality, splits
 from studio.context import Studio
-from studio.errors import Blocked, Conflict, InvalidInput, NotFound
+from studio.errors import Blocked, Conflict, InvalidInput, NotFound, Phrase
 from studio.records import Example, Format, Project, Status, Turn, new_id, now
 from studio.rows import Action, ActionKind, Facets, Flag, RowFilter, Sort
 
@@ -30,7 +30,9 @@ _KINDS: Mapping[Status, ActionKind] = {
 def get(studio: Studio, example_id: str) -> Example:
     example = studio.store.examples.get(example_id)
     if example is None:
-        raise NotFound(f"There is no example {example_id}.", "List them with: studio examples list")
+        raise NotFound(
+            Phrase("There is no example {example}.", example=example_id), "List them with: studio examples list"
+        )
     return example
 
 
@@ -264,19 +266,24 @@ def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
     cleaned = sorted({" ".join(tag.split()) for tag in tags} - {""})
     for tag in cleaned:
         if len(tag) > MAX_TAG:
-            raise InvalidInput(f"The tag {tag[:20]!r}… is too long.", f"At most {MAX_TAG} characters.")
+            raise InvalidInput(
+                Phrase("The tag {tag!r}… is too long.", tag=tag[:20]),
+                Phrase("At most {most} characters.", most=MAX_TAG),
+            )
     return tuple(cleaned)
 
 
 def _checked_rating(rating: int | None) -> int | None:
     if rating is not None and rating not in (1, 2, 3, 4, 5):
-        raise InvalidInput(f"A rating can't be {rating!r}.", "Give 1 (poor) to 5 (excellent).")
+        raise InvalidInput(Phrase("A rating can't be {rating!r}.", rating=rating), "Give 1 (poor) to 5 (excellent).")
     return rating
 
 
 def _checked_note(note: str) -> str:
     if len(note) > MAX_NOTE:
-        raise InvalidInput(f"The note is too long: {len(note)} characters.", f"At most {MAX_NOTE}.")
+        raise InvalidInput(
+            Phrase("The note is too long: {n} characters.", n=len(note)), Phrase("At most {most}.", most=MAX_NOTE)
+        )
     return note.strip()
 
 
@@ -300,7 +307,9 @@ def set_status(
 def _require_version(row: Example, version: int | None) -> None:
     if version is not None and version != row.version:
         raise Conflict(
-            f"{row.author or 'Somebody'} changed this example meanwhile.", row, "Compare the two and choose."
+            Phrase("{who} changed this example meanwhile.", who=row.author or Phrase("Somebody")),
+            row,
+            "Compare the two and choose.",
         )
 
 
@@ -335,7 +344,10 @@ def _unblocked(studio: Studio, project_id: str, rows: RowFilter) -> tuple[RowFil
 
 def _status_kind(status: Status) -> ActionKind:
     if status not in _KINDS:
-        raise InvalidInput(f"There is no status {status!r}.", f"Use one of: {', '.join(_KINDS)}.")
+        raise InvalidInput(
+            Phrase("There is no status {status!r}.", status=status),
+            Phrase("Use one of: {names}.", names=", ".join(_KINDS)),
+        )
     return _KINDS[status]
 
 
@@ -424,7 +436,9 @@ def restore(studio: Studio, example_id: str, version: int, author: str = "") -> 
     with studio.store.transaction():
         old = get(studio, example_id)
         if not 1 <= version < old.version:
-            raise InvalidInput(f"The example has no earlier version {version}.", "Choose one from its history.")
+            raise InvalidInput(
+                Phrase("The example has no earlier version {version}.", version=version), "Choose one from its history."
+            )
         action = _action(studio, old.project_id, "restored", f"version {version}", author)
         studio.store.examples.restore(example_id, version, action.id, action.author, action.created_at)
         _record(studio, action, 1, [example_id])
@@ -471,7 +485,9 @@ def as_instruction(example: Example) -> dict[str, Any]:
         InvalidInput: it has several turns, which this format can't hold.
     """
     if not example.is_single_turn:
-        raise InvalidInput(f"Example {example.id} has several turns.", "Instruction format holds one question.")
+        raise InvalidInput(
+            Phrase("Example {example} has several turns.", example=example.id), "Instruction format holds one question."
+        )
     instruction, input_ = example.question, ""
     given = example.extra.get("input")
     if isinstance(given, str) and given and example.question.endswith("\n\n" + given):

@@ -84,7 +84,10 @@ class Blocked(InvalidInput):
     """A rule keeps an answer from being approved; carries what the rule says."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"This can't be approved: {reason}", "Change the answer, or the rule under Guidelines.")
+        super().__init__(
+            Phrase("This can't be approved: {reason}", reason=reason),
+            "Change the answer, or the rule under Guidelines.",
+        )
         self.reason = reason
 
 

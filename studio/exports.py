@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from studio import __version__, projects, splits
 from studio.context import Studio
-from studio.errors import Cancelled, InvalidInput
+from studio.errors import Cancelled, InvalidInput, Phrase
 from studio.formats import (
     ENDINGS,
     FORMATS,
@@ -105,7 +105,10 @@ def export(
         Cancelled: before the end. What `out` was before is still there, unless the message says that it is written.
     """
     if format_ not in FORMATS:
-        raise InvalidInput(f"There is no format {format_!r}.", f"There are: {', '.join(FORMATS)}.")
+        raise InvalidInput(
+            Phrase("There is no format {format!r}.", format=format_),
+            Phrase("There are: {names}.", names=", ".join(FORMATS)),
+        )
     project = projects.get(studio, project_id)
     with studio.store.examples.frozen(project_id, rows or default_filter(format_)) as frozen:
         if not len(frozen):

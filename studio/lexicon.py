@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.settings import data_dir
 
 Language = Literal["en", "ja"]
@@ -50,7 +50,10 @@ def entries(language: Language) -> dict[str, Entry]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise InvalidInput(f"The thesaurus {path.name} can't be read: {error.strerror}.", "Install again.") from error
+        raise InvalidInput(
+            Phrase("The thesaurus {file} can't be read: {reason}.", file=path.name, reason=error.strerror),
+            "Install again.",
+        ) from error
     rows = (line.split("\t") for line in lines)
     return {word: Entry(kind, tuple(others.split("|"))) for word, kind, others in rows}
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from studio import evaluation, projects
 from studio.context import MarksAt, Studio
+from studio.errors import Phrase
 from studio.model.encoding import EncodedExample, Fit, Marks, Note, NoteKind, Reason, fit
 from studio.model.engine import Engine
 from studio.records import Example, Project, Recipe
@@ -191,9 +192,13 @@ def _sentence(marks: Marks, fitted: Fit, limit: int) -> str:
         case None:
             return ""
         case "too-long" if any(start < limit for start, _ in marks.learned):
-            return f"It has {marks.tokens:,} tokens, and at most {limit:,} fit."
+            return Phrase("It has {n:,} tokens, and at most {most:,} fit.", n=marks.tokens, most=limit)
         case "too-long":
-            return f"It has {marks.tokens:,} tokens, and what is to be learned lies beyond the {limit:,} that fit."
+            return Phrase(
+                "It has {n:,} tokens, and what is to be learned lies beyond the {most:,} that fit.",
+                n=marks.tokens,
+                most=limit,
+            )
         case "empty":
             return "Its question or its answer is empty."
         case "nothing-to-learn":

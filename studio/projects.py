@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound, Phrase
 from studio.records import Example, Project, Shot, new_id, normalise
 from studio.rows import RowFilter
 
@@ -44,8 +44,8 @@ def by_name(studio: Studio, name: str | None) -> Project:
         return default(studio)
     project = studio.store.projects.by_name(name)
     if project is None:
-        known = ", ".join(p.name for p in studio.store.projects.all()) or "none"
-        raise NotFound(f"There is no project {name!r}.", f"There are: {known}.")
+        known = ", ".join(p.name for p in studio.store.projects.all()) or Phrase("none")
+        raise NotFound(Phrase("There is no project {name!r}.", name=name), Phrase("There are: {names}.", names=known))
     return project
 
 
@@ -68,10 +68,13 @@ def _check(studio: Studio, project: Project) -> None:
         raise InvalidInput("A project needs a name.")
     namesake = studio.store.projects.by_name(project.name)
     if namesake is not None and namesake.id != project.id:
-        raise InvalidInput(f"There is a project {project.name!r} already.", "Choose another name.")
+        raise InvalidInput(Phrase("There is a project {name!r} already.", name=project.name), "Choose another name.")
     for label, text in (("system prompt", project.system_prompt), ("guidelines", project.guidelines)):
         if len(text) > MAX_TEXT:
-            raise InvalidInput(f"The {label} is too long: {len(text)} characters.", f"At most {MAX_TEXT}.")
+            raise InvalidInput(
+                Phrase("The {label} is too long: {n} characters.", label=label, n=len(text)),
+                Phrase("At most {most}.", most=MAX_TEXT),
+            )
 
 
 def set_shots(studio: Studio, project_id: str, shots: tuple[Shot, ...]) -> Project:
@@ -82,7 +85,10 @@ def set_shots(studio: Studio, project_id: str, shots: tuple[Shot, ...]) -> Proje
     """
     for number, shot in enumerate(shots, 1):
         if not shot.prompt.strip() or not shot.answer.strip():
-            raise InvalidInput(f"Few-shot example {number} is incomplete.", "Fill in both the question and the answer.")
+            raise InvalidInput(
+                Phrase("Few-shot example {number} is incomplete.", number=number),
+                "Fill in both the question and the answer.",
+            )
     known = {normalise(shot.prompt) for shot in get(studio, project_id).shots}
     if new := {normalise(shot.prompt) for shot in shots} - known:
         _require_not_held_out(studio, project_id, new)
@@ -116,11 +122,18 @@ def _require_not_held_out(studio: Studio, project_id: str, questions: set[str]) 
                 raise _held_out(example)
 
 
+_ASIDE = Phrase("is nearly the same as a row kept for another side")
+
+
 def _held_out(example: Example) -> InvalidInput:
     question = " ".join(example.question.split())[:60]
-    kept = "is nearly the same as a row kept for another side" if example.aside else f"is kept for {example.split}"
+    kept = _ASIDE if example.aside else Phrase("is kept for {side}", side=example.split)
     return InvalidInput(
-        f"“{question}” {kept}: shown to the model with its answer, it would test nothing any more.",
+        Phrase(
+            "“{question}” {kept}: shown to the model with its answer, it would test nothing any more.",
+            question=question,
+            kept=kept,
+        ),
         "Choose a training example.",
     )
 
@@ -130,12 +143,12 @@ def set_format(studio: Studio, project_id: str, format_: str) -> Project:
     InvalidInput: some rows would lose turns; the message counts them.
     """
     if format_ not in ("instruction", "chat"):
-        raise InvalidInput(f"There is no format {format_!r}.", "Use instruction or chat.")
+        raise InvalidInput(Phrase("There is no format {format!r}.", format=format_), "Use instruction or chat.")
     if format_ == "instruction":
         lossy = [e for e in studio.store.examples.find(project_id) if not e.is_single_turn]
         if lossy:
             raise InvalidInput(
-                f"{len(lossy)} examples have several turns and would lose them in instruction format.",
+                Phrase("{n} examples have several turns and would lose them in instruction format.", n=len(lossy)),
                 "Keep the chat format, or reject those examples first.",
             )
     return update(studio, project_id, format=format_)

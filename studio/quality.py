@@ -18,7 +18,7 @@ from studio.detectors.encoder import embed
 from studio.detectors.forms import Balance, balance
 from studio.detectors.scan import check_one, scan
 from studio.detectors.topics import TopicMap, diversity
-from studio.errors import Cancelled, InvalidInput
+from studio.errors import Cancelled, InvalidInput, Phrase
 from studio.records import Example, Project, new_id
 from studio.rows import FLAG_KINDS, Beside, Flag, Notice, RowFilter, Rule, RuleKind
 
@@ -84,7 +84,10 @@ def scan_project(
 def _looked_at(studio: Studio, project_id: str) -> list[Example]:
     total = studio.store.examples.count(project_id, LOOKED_AT)
     if total > SCANNED:
-        raise InvalidInput(f"A scan looks at no more than {SCANNED:,} rows; there are {total:,}.", "Split the project.")
+        raise InvalidInput(
+            Phrase("A scan looks at no more than {most:,} rows; there are {total:,}.", most=SCANNED, total=total),
+            "Split the project.",
+        )
     return [e for batch in studio.store.examples.stream(project_id, LOOKED_AT) for e in batch]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 
 if TYPE_CHECKING:
     from studio.rows import Rule, Shares
@@ -73,6 +73,11 @@ def normalise(text: str) -> str:
 def is_same_answer(expected: str, answer: str) -> bool:
     """Whether `answer` equals `expected` after `normalise` (normalised exact match; letter case counts)."""
     return normalise(expected) == normalise(answer)
+
+
+def _require(claim: bool, message: str) -> None:
+    if not claim:
+        raise InvalidInput(message)
 
 
 @dataclass(frozen=True)
@@ -156,14 +161,10 @@ class Sampling:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        for claim, message in (
-            (0 <= self.temperature <= 5, "The temperature must lie between 0 and 5."),
-            (0 < self.top_p <= 1, "Top-p must lie above 0 and at most at 1."),
-            (1 <= self.max_tokens <= 8192, "The answer's length must lie between 1 and 8192 tokens."),
-            (0.5 <= self.repetition_penalty <= 2, "The repetition penalty must lie between 0.5 and 2."),
-        ):
-            if not claim:
-                raise InvalidInput(message)
+        _require(0 <= self.temperature <= 5, "The temperature must lie between 0 and 5.")
+        _require(0 < self.top_p <= 1, "Top-p must lie above 0 and at most at 1.")
+        _require(1 <= self.max_tokens <= 8192, "The answer's length must lie between 1 and 8192 tokens.")
+        _require(0.5 <= self.repetition_penalty <= 2, "The repetition penalty must lie between 0.5 and 2.")
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -339,24 +340,23 @@ class Recipe:
     stop_when_learned: bool = True
 
     def __post_init__(self) -> None:
-        for claim, message in (
-            (self.method in ("qlora", "lora"), f"There is no method {self.method!r}; use qlora or lora."),
-            (1 <= self.r <= 256, "The rank r must lie between 1 and 256."),
-            (1 <= self.lora_alpha <= 1024, "lora_alpha must lie between 1 and 1024."),
-            (0 <= self.lora_dropout < 1, "lora_dropout must lie between 0 and 1."),
-            (0 < self.learning_rate <= 0.1, "The learning rate must lie above 0 and at most at 0.1."),
-            (1 <= self.batch_size <= 256, "The batch size must lie between 1 and 256."),
-            (self.max_passes is None or 1 <= self.max_passes <= 1000, "max_passes must lie between 1 and 1000."),
-            (16 <= self.max_length <= 131072, "max_length must lie between 16 and 131072 tokens."),
-            (
-                self.excess_length_strategy in ("drop", "truncate"),
-                f"excess_length_strategy can't be {self.excess_length_strategy!r}; use drop or truncate.",
-            ),
-            (0 <= self.warmup < 1, "warmup must lie between 0 and 1."),
-            (0 <= self.weight_decay < 1, "weight_decay must lie between 0 and 1."),
-        ):
-            if not claim:
-                raise InvalidInput(message)
+        _require(
+            self.method in ("qlora", "lora"),
+            Phrase("There is no method {method!r}; use qlora or lora.", method=self.method),
+        )
+        _require(1 <= self.r <= 256, "The rank r must lie between 1 and 256.")
+        _require(1 <= self.lora_alpha <= 1024, "lora_alpha must lie between 1 and 1024.")
+        _require(0 <= self.lora_dropout < 1, "lora_dropout must lie between 0 and 1.")
+        _require(0 < self.learning_rate <= 0.1, "The learning rate must lie above 0 and at most at 0.1.")
+        _require(1 <= self.batch_size <= 256, "The batch size must lie between 1 and 256.")
+        _require(self.max_passes is None or 1 <= self.max_passes <= 1000, "max_passes must lie between 1 and 1000.")
+        _require(16 <= self.max_length <= 131072, "max_length must lie between 16 and 131072 tokens.")
+        _require(
+            self.excess_length_strategy in ("drop", "truncate"),
+            Phrase("excess_length_strategy can't be {text!r}; use drop or truncate.", text=self.excess_length_strategy),
+        )
+        _require(0 <= self.warmup < 1, "warmup must lie between 0 and 1.")
+        _require(0 <= self.weight_decay < 1, "weight_decay must lie between 0 and 1.")
 
     def with_settings(self, settings: Mapping[str, str]) -> Recipe:
         """A copy with `key=value` texts read into the fields' own types.
@@ -368,7 +368,8 @@ class Recipe:
         for key, text in settings.items():
             if key not in self.__dataclass_fields__:
                 raise InvalidInput(
-                    f"A recipe has no setting {key!r}.", f"There are: {', '.join(self.__dataclass_fields__)}."
+                    Phrase("A recipe has no setting {key!r}.", key=key),
+                    Phrase("There are: {names}.", names=", ".join(self.__dataclass_fields__)),
                 )
             changes[key] = _read_setting(key, text, getattr(self, key))
         return replace(self, **changes)
@@ -384,7 +385,7 @@ def _read_setting(key: str, text: str, current: object) -> Any:
             return int(text)
         return text
     except (ValueError, KeyError) as error:
-        raise InvalidInput(f"{key} can't be {text!r}.") from error
+        raise InvalidInput(Phrase("{key} can't be {text!r}.", key=key, text=text)) from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.records import Example, Split, Status, now
 
 Sort = Literal["newest", "oldest", "changed", "longest", "shortest", "rating", "question"]
@@ -82,7 +82,7 @@ class Flag:
 
     def __post_init__(self) -> None:
         if self.kind not in FLAG_KINDS:
-            raise InvalidInput(f"There is no flag {self.kind!r}.")
+            raise InvalidInput(Phrase("There is no flag {kind!r}.", kind=self.kind))
 
     @property
     def key(self) -> str:

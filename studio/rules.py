@@ -24,7 +24,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.jsonschema import EMPTY_REGISTRY
 
 from studio import reasons
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.records import Example, normalise
 from studio.rows import Flag, Rule, RuleKind
 
@@ -215,7 +215,9 @@ def _schema(text: str) -> Any:
     try:
         schema = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"The schema is not JSON: {error}.", "Mend it, or paste it again.") from error
+        raise InvalidInput(
+            Phrase("The schema is not JSON: {reason}.", reason=str(error)), "Mend it, or paste it again."
+        ) from error
     if not isinstance(schema, dict):
         raise InvalidInput("A JSON schema is an object.", 'For example: {"type": "object", "required": ["answer"]}.')
     kind = validators.validator_for(schema, default=validators.Draft202012Validator)
@@ -223,7 +225,9 @@ def _schema(text: str) -> Any:
         kind.check_schema(schema)
     except (SchemaError, RecursionError) as error:
         reason = error.message if isinstance(error, SchemaError) else "it is nested too deeply"
-        raise InvalidInput(f"This is no valid JSON schema: {reason}.", "Mend it, or paste it again.") from error
+        raise InvalidInput(
+            Phrase("This is no valid JSON schema: {reason}.", reason=reason), "Mend it, or paste it again."
+        ) from error
     for key, value in _keywords(schema):
         _refuse_keyword(schema, key, value)
     extend: Any = validators.extend  # it has no types
@@ -254,7 +258,9 @@ def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
 
 def _refuse_keyword(schema: Mapping[str, Any], key: str, value: Any) -> None:
     if key in ("patternProperties", "unevaluatedProperties", "$dynamicRef", "$recursiveRef", "$id", "id"):
-        raise InvalidInput(f"{key} can't be used in a rule's schema.", "Name the fields under properties instead.")
+        raise InvalidInput(
+            Phrase("{key} can't be used in a rule's schema.", key=key), "Name the fields under properties instead."
+        )
     if key == "pattern":
         _validate_pattern(value)
     if key == "$ref":
@@ -263,7 +269,9 @@ def _refuse_keyword(schema: Mapping[str, Any], key: str, value: Any) -> None:
             name = part.replace("~1", "/").replace("~0", "~")
             target = target.get(name) if isinstance(target, dict) and name else None
         if not value.startswith("#/") or not isinstance(target, dict | bool):
-            raise InvalidInput(f"The schema refers to {value}, which it doesn't hold.", "Put it under $defs.")
+            raise InvalidInput(
+                Phrase("The schema refers to {value}, which it doesn't hold.", value=value), "Put it under $defs."
+            )
 
 
 # Making rules
@@ -276,11 +284,14 @@ def validate(rule: Rule) -> Rule:
         InvalidInput: it can't; says what to do.
     """
     if rule.kind not in get_args(RuleKind):
-        raise InvalidInput(f"There is no rule {rule.kind!r}.", f"There are: {', '.join(get_args(RuleKind))}.")
+        raise InvalidInput(
+            Phrase("There is no rule {kind!r}.", kind=rule.kind),
+            Phrase("There are: {names}.", names=", ".join(get_args(RuleKind))),
+        )
     if not rule.value.strip():
         raise InvalidInput("The rule is empty.", "Write what it looks for.")
     if len(rule.value) > MAX_VALUE:
-        raise InvalidInput(f"The rule has more than {MAX_VALUE} characters.", "Shorten it.")
+        raise InvalidInput(Phrase("The rule has more than {most} characters.", most=MAX_VALUE), "Shorten it.")
     if rule.kind == "max_words":
         _validate_number(rule.value)
     elif rule.kind == "regex":
@@ -292,17 +303,22 @@ def validate(rule: Rule) -> Rule:
 
 def _validate_number(text: str) -> None:
     if not (text.strip().isdecimal() and 1 <= int(text[:12]) <= 1_000_000):
-        raise InvalidInput(f"{text!r} is no number of words.", "Give a whole number from 1 on, such as 120.")
+        raise InvalidInput(
+            Phrase("{text!r} is no number of words.", text=text), "Give a whole number from 1 on, such as 120."
+        )
 
 
 def _validate_pattern(text: str) -> None:
     if len(text) > MAX_PATTERN:
-        raise InvalidInput(f"The pattern has more than {MAX_PATTERN} characters.", "Split it into several rules.")
+        raise InvalidInput(
+            Phrase("The pattern has more than {most} characters.", most=MAX_PATTERN), "Split it into several rules."
+        )
     try:
         regex.compile(text)
     except regex.error as error:
         raise InvalidInput(
-            f"The pattern can't be read: {error}.", "To look for plain text, use must_contain."
+            Phrase("The pattern can't be read: {reason}.", reason=str(error)),
+            "To look for plain text, use must_contain.",
         ) from error
     except (OverflowError, RecursionError, MemoryError, ValueError) as error:
         raise InvalidInput("The pattern is too large.", "Use smaller numbers of repetitions.") from error
@@ -331,7 +347,7 @@ def from_json(text: str) -> tuple[Rule, ...]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"The rules are not JSON: {error}.", hint) from error
+        raise InvalidInput(Phrase("The rules are not JSON: {reason}.", reason=str(error)), hint) from error
     if not isinstance(rows, list):
         raise InvalidInput("The rules are not a list.", hint)
     return tuple(_from_row(number, row, hint) for number, row in enumerate(rows, 1))
@@ -339,7 +355,7 @@ def from_json(text: str) -> tuple[Rule, ...]:
 
 def _from_row(number: int, row: Any, hint: str) -> Rule:
     if not isinstance(row, dict) or not {"kind", "value"} <= row.keys() <= {"id", "kind", "value", "message", "blocks"}:
-        raise InvalidInput(f"Rule {number} needs kind and value.", hint)
+        raise InvalidInput(Phrase("Rule {number} needs kind and value.", number=number), hint)
     value = row["value"] if isinstance(row["value"], str) else json.dumps(row["value"], ensure_ascii=False)
     rule = Rule(
         str(row.get("id") or f"r{number}"), row["kind"], value, str(row.get("message") or ""), row.get("blocks") is True
@@ -347,4 +363,6 @@ def _from_row(number: int, row: Any, hint: str) -> Rule:
     try:
         return validate(rule)
     except InvalidInput as error:
-        raise InvalidInput(f"Rule {number}: {error.message}", error.hint) from error
+        raise InvalidInput(
+            Phrase("Rule {number}: {reason}", number=number, reason=error.message), error.hint
+        ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio import dataset, projects
 from studio.context import Studio
-from studio.errors import NotFound
+from studio.errors import NotFound, Phrase
 from studio.records import Example, Project, Turn, new_id
 from studio.settings import data_dir
 
@@ -47,7 +47,10 @@ def try_sample(studio: Studio, key: str) -> Project:
     """A project with a sample's corrections, approved, and its held-out rewordings as test rows. Made once."""
     path = data_dir() / "samples" / f"{key}.json"
     if key not in {s.key for s in samples()}:
-        raise NotFound(f"There is no sample {key!r}.", f"There are: {', '.join(s.key for s in samples())}.")
+        raise NotFound(
+            Phrase("There is no sample {key!r}.", key=key),
+            Phrase("There are: {names}.", names=", ".join(s.key for s in samples())),
+        )
     value = json.loads(path.read_text(encoding="utf-8"))
     if (existing := studio.store.projects.by_name(value["name"])) is not None:
         return existing

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
@@ -43,14 +43,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise InvalidInput(f"Port {self.port} is not a port.", "Use a number from 1 to 65535.")
+            raise InvalidInput(Phrase("Port {port} is not a port.", port=self.port), "Use a number from 1 to 65535.")
         for name, value, allowed in (
             ("engine", self.engine, ("hf", "echo")),
             ("precision", self.precision, ("nf4", "full")),
             ("dtype", self.dtype, ("auto", "float32", "bfloat16", "float16")),
         ):
             if value not in allowed:
-                raise InvalidInput(f"{name} can't be {value!r}.", f"Use one of: {', '.join(allowed)}.")
+                raise InvalidInput(
+                    Phrase("{name} can't be {value!r}.", name=name, value=value),
+                    Phrase("Use one of: {names}.", names=", ".join(allowed)),
+                )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -68,7 +71,7 @@ class Settings:
             read["workspace"] = Path(value)
         if value := env.get("STUDIO_PORT"):
             if not value.isdigit():
-                raise InvalidInput(f"STUDIO_PORT is {value!r}.", "Use a number from 1 to 65535.")
+                raise InvalidInput(Phrase("STUDIO_PORT is {value!r}.", value=value), "Use a number from 1 to 65535.")
             read["port"] = int(value)
         if value := env.get("HF_ENDPOINT"):
             read["hub_url"] = value.rstrip("/")

@@ -23,7 +23,7 @@ import orjson
 
 from studio import exports, projects
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound, WorkError
+from studio.errors import InvalidInput, NotFound, Phrase, WorkError
 from studio.exports import Exported, Follow, Progress
 from studio.formats import FormatName
 from studio.records import Example, Run, new_id, turns_from
@@ -63,7 +63,7 @@ def take(
     if not name:
         raise InvalidInput("A snapshot needs a name.", "Such as: before the review.")
     if any(s.name == name for s in studio.store.snapshots.of_project(project_id)):
-        raise InvalidInput(f"There is a snapshot {name!r} already.", "Choose another name.")
+        raise InvalidInput(Phrase("There is a snapshot {name!r} already.", name=name), "Choose another name.")
     projects.get(studio, project_id)
     with studio.store.examples.frozen(project_id, rows) as frozen:
         if not len(frozen):
@@ -171,7 +171,7 @@ def named(studio: Studio, project_id: str, name: str) -> Snapshot:
     for snapshot in studio.store.snapshots.of_project(project_id):
         if name in (snapshot.id, snapshot.name) or (len(name) >= 6 and snapshot.sha256.startswith(name)):
             return snapshot
-    raise NotFound(f"There is no snapshot {name!r}.", "List them with: studio snapshots list")
+    raise NotFound(Phrase("There is no snapshot {name!r}.", name=name), "List them with: studio snapshots list")
 
 
 def examples(studio: Studio, snapshot: Snapshot) -> Iterator[Example]:
@@ -223,10 +223,13 @@ def _verify(path: Path, snapshot: Snapshot) -> None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise WorkError(f"The file of snapshot {snapshot.name!r} can't be read: {error.strerror}.") from error
+        raise WorkError(
+            Phrase("The file of snapshot {name!r} can't be read: {reason}.", name=snapshot.name, reason=error.strerror)
+        ) from error
     if found != snapshot.sha256:
         raise WorkError(
-            f"The file of snapshot {snapshot.name!r} was altered.", "Restore it from a copy; its name is its SHA-256."
+            Phrase("The file of snapshot {name!r} was altered.", name=snapshot.name),
+            "Restore it from a copy; its name is its SHA-256.",
         )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from studio import projects
 from studio.context import Studio
-from studio.errors import Busy, Cancelled, InvalidInput, NotFound
+from studio.errors import Busy, Cancelled, InvalidInput, NotFound, Phrase
 from studio.records import Project, Split, new_id, now
 from studio.rows import Action, Shares
 from studio.settlement import Settlement
@@ -345,7 +345,7 @@ def join(studio: Studio, example_id: str, author: str = "") -> Action:
     with studio.store.transaction():
         example = studio.store.examples.get(example_id)
         if example is None:
-            raise NotFound(f"There is no example {example_id}.", "Reload the page.")
+            raise NotFound(Phrase("There is no example {example}.", example=example_id), "Reload the page.")
         if not example.aside or example.pinned:
             raise InvalidInput("Only a row that was set aside can be moved.", "Edit it, or put the other in the bin.")
         action = Action(new_id("h"), example.project_id, "split", 1, author or studio.settings.author)

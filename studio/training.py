@@ -13,7 +13,7 @@ from typing import Any
 
 from studio import adapters, evaluation, jobs, preflight, projects, snapshots
 from studio.context import Studio
-from studio.errors import AdapterRejected, Busy, Cancelled, InvalidInput, NotFound, StudioError
+from studio.errors import AdapterRejected, Busy, Cancelled, InvalidInput, NotFound, Phrase, StudioError
 from studio.jobdir import JobDir
 from studio.records import Adapter, BaseIdentity, Project, Recipe, Run, Score, new_id, now
 
@@ -168,11 +168,12 @@ def _start(studio: Studio, project: Project, recipe: Recipe) -> Run:
 def _none_left(planned: Plan, limit: int) -> InvalidInput:
     if planned.too_long:
         return InvalidInput(
-            f"None of the {len(planned.left_out)} examples fits into {limit} tokens.",
+            Phrase("None of the {n} examples fits into {most} tokens.", n=len(planned.left_out), most=limit),
             "Shorten them, or raise max_length.",
         )
     return InvalidInput(
-        f"There is nothing to learn in any of the {len(planned.left_out)} examples.", planned.left_out[0].sentence
+        Phrase("There is nothing to learn in any of the {n} examples.", n=len(planned.left_out)),
+        planned.left_out[0].sentence,
     )
 
 
@@ -205,7 +206,7 @@ def _parameters(studio: Studio) -> int:
 def get(studio: Studio, run_id: str) -> Run:
     run = studio.store.runs.get(run_id)
     if run is None:
-        raise NotFound(f"There is no run {run_id}.", "List them with: studio runs list")
+        raise NotFound(Phrase("There is no run {run}.", run=run_id), "List them with: studio runs list")
     return run
 
 
@@ -243,7 +244,7 @@ def cancel(studio: Studio, run_id: str) -> None:
     """Ask a run to stop; it does so within a step. The rows and the live adapter stay as they are."""
     run = get(studio, run_id)
     if run.status != "running":
-        raise InvalidInput(f"Run {run.number} is not running any more.")
+        raise InvalidInput(Phrase("Run {run} is not running any more.", run=run.number))
     jobs.cancel(JobDir(studio.workspace.runs / run.id))
 
 

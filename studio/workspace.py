@@ -106,7 +106,9 @@ class Workspace:
 
     def create(self) -> None:
         if self.root.exists() and not self.root.is_dir():
-            raise InvalidInput(f"{self.root} is a file.", "Choose a folder with STUDIO_WORKSPACE.")
+            raise InvalidInput(
+                Phrase("{folder} is a file.", folder=self.root), "Choose a folder with STUDIO_WORKSPACE."
+            )
         with disk_errors("the workspace"):
             for folder in (self.root, self.models, self.runs, self.adapters, self.exports):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -121,8 +123,12 @@ class Workspace:
         free = self.free_bytes()
         if free < needed + SPARE_BYTES:
             raise DiskFull(
-                f"There is not enough disk space for {what}: {free / 1e6:.0f} MB free, "
-                f"{(needed + SPARE_BYTES) / 1e6:.0f} MB needed.",
+                Phrase(
+                    "There is not enough disk space for {what}: {free:.0f} MB free, {needed:.0f} MB needed.",
+                    what=what,
+                    free=free / 1e6,
+                    needed=(needed + SPARE_BYTES) / 1e6,
+                ),
                 "Free some disk space and try again.",
             )
 
@@ -141,8 +147,13 @@ class Workspace:
             file.close()
             owner = read_json(path) or {}
             raise WorkspaceInUse(
-                f"The workspace {self.root} is in use by process {owner.get('pid', '?')} on "
-                f"{owner.get('host', '?')} ({owner.get('purpose', 'unknown')}).",
+                Phrase(
+                    "The workspace {folder} is in use by process {pid} on {host} ({purpose}).",
+                    folder=self.root,
+                    pid=owner.get("pid", "?"),
+                    host=owner.get("host", "?"),
+                    purpose=owner.get("purpose", "unknown"),
+                ),
                 "Stop that process first, or choose another folder with --workspace.",
             ) from error
         file.truncate(0)

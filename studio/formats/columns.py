@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats.atomic import file_sha256, replaced
 from studio.formats.draft import Draft
 from studio.formats.marks import COLUMN, REJECTED
@@ -96,7 +96,9 @@ def write_columns(batches: Iterable[Batch], out: Path) -> tuple[Written, list[Pa
             tally.rows = tally.examples = table.rows
         return written_of("parquet", out, tally, file_sha256(out), (out,), False), parts
     except OSError as error:
-        raise InvalidInput(f"{out} can't be written: {error.strerror or error}.") from error
+        raise InvalidInput(
+            Phrase("{path} can't be written: {reason}.", path=out, reason=error.strerror or error)
+        ) from error
 
 
 def rendered(batch: Batch, table: Table, tally: Tally) -> tuple[pa.Table, Any]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats.atomic import file_sha256, remove, replaced
 from studio.formats.card import Card, Figures, Part, card_text
 from studio.formats.marks import COLUMN
@@ -63,7 +63,9 @@ class _Config:
 def write_folder(examples: Iterable[Example], out: Path, plain: bool, card: Card) -> Written:
     tally, figures = Tally(), Figures()
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "README.md").exists())):
-        raise InvalidInput(f"{out} is there already and is no dataset folder.", "Choose another name.")
+        raise InvalidInput(
+            Phrase("{path} is there already and is no dataset folder.", path=out), "Choose another name."
+        )
     with replaced(out) as folder:
         remove(folder)
         folder.mkdir()

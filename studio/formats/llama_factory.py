@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 
 _TAGS = {
     "role_tag": "from",
@@ -54,7 +54,9 @@ def with_entry(path: Path, name: str, value: dict[str, Any]) -> str:
     try:
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path} can't be read: {error}.", "Mend it, or move it away.") from error
+        raise InvalidInput(
+            Phrase("{path} can't be read: {reason}.", path=path, reason=str(error)), "Mend it, or move it away."
+        ) from error
     if not isinstance(entries, dict):
-        raise InvalidInput(f"{path} holds no named entries.", "Mend it, or move it away.")
+        raise InvalidInput(Phrase("{path} holds no named entries.", path=path), "Mend it, or move it away.")
     return json.dumps({**entries, name: value}, ensure_ascii=False, indent=2, sort_keys=True) + "\n"

@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats.turns import dumps
 
 Kind = Literal["text", "number", "truth", "texts", "turns"]
@@ -53,7 +53,9 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
                 for row in batch.to_pylist():
                     yield {k: readers[k](v) for k, v in row.items() if v is not None}
     except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise InvalidInput(f"{path.name} is not a Parquet file that can be read: {error}.") from error
+        raise InvalidInput(
+            Phrase("{file} is not a Parquet file that can be read: {detail}.", file=path.name, detail=str(error))
+        ) from error
 
 
 def _reader(type_: pa.DataType) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.formats import llama_factory
 from studio.formats.atomic import file_sha256, replaced
 from studio.formats.card import Card
@@ -46,14 +46,19 @@ def write(
         InvalidInput: no such format, or `out` can't be written.
     """
     if format not in FORMATS:
-        raise InvalidInput(f"There is no format {format!r}.", f"There are: {', '.join(FORMATS)}.")
+        raise InvalidInput(
+            Phrase("There is no format {format!r}.", format=format),
+            Phrase("There are: {names}.", names=", ".join(FORMATS)),
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if format == "hf":
             return write_folder(examples, out, plain, card or Card(name or out.name))
         return _write_file(format, examples, out, plain, name or out.stem)
     except OSError as error:
-        raise InvalidInput(f"{out} can't be written: {error.strerror or error}.") from error
+        raise InvalidInput(
+            Phrase("{path} can't be written: {reason}.", path=out, reason=error.strerror or error)
+        ) from error
 
 
 def _write_file(format_: FormatName, examples: Iterable[Example], out: Path, plain: bool, name: str) -> Written:

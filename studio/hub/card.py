@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 
 CARD = "README.md"
 NOTES_START = "<!-- notes: what stands between these two lines is kept when the dataset is pushed again -->"
@@ -97,7 +97,11 @@ def _notes(text: str) -> tuple[int, int] | None:
         return None
     if len(starts) != 1 or len(ends) != 1 or starts[0].end() > ends[0].start():
         raise InvalidInput(
-            f"The marks around the notes in {CARD} are broken, so it is not clear what to keep.",
-            f"Mend them on the Hub: one line `{NOTES_START}`, and below it one line `{NOTES_END}`.",
+            Phrase("The marks around the notes in {file} are broken, so it is not clear what to keep.", file=CARD),
+            Phrase(
+                "Mend them on the Hub: one line `{start}`, and below it one line `{end}`.",
+                start=NOTES_START,
+                end=NOTES_END,
+            ),
         )
     return starts[0].end(), ends[0].start()

@@ -114,7 +114,7 @@ def fetch(
     wanted = [files[name] for name in dict.fromkeys(name for _, name in parts)]
     _check(wanted, found.id, max_bytes)
     own = folder / found.id.replace("/", "--")
-    with disk_errors(f"the dataset {found.id}"):
+    with disk_errors(Phrase("the dataset {dataset}", dataset=found.id)):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / f".lock-{own.name}", timeout=0):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from studio.errors import Cancelled, HubUnavailable, InvalidInput
+from studio.errors import Cancelled, HubUnavailable, InvalidInput, Phrase
 from studio.hub import card
 from studio.hub.download import read_text
 from studio.hub.layout import find_configs, is_data
@@ -80,7 +80,10 @@ def push(
         if not hub.has_token():
             raise InvalidInput(
                 "Pushing to the Hub needs a token.",
-                f"Make one that may write at {hub.url}/settings/tokens, then run `hf auth login` or set HF_TOKEN.",
+                Phrase(
+                    "Make one that may write at {url}/settings/tokens, then run `hf auth login` or set HF_TOKEN.",
+                    url=hub.url,
+                ),
             )
         progress("Asking the Hub", 0, 0)
         state = _existing_or_new(repo, private, cancelled)
@@ -103,7 +106,10 @@ def _local(folder: Path, files: Sequence[str] | None) -> dict[str, Path]:
     """
     readme = folder / card.CARD
     if not readme.is_file():
-        raise InvalidInput(f"{folder} has no {card.CARD}.", "Export in the format hf, which writes one.")
+        raise InvalidInput(
+            Phrase("{folder} has no {file}.", folder=folder, file=card.CARD),
+            "Export in the format hf, which writes one.",
+        )
     if files is None:
         names = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
         try:
@@ -115,7 +121,10 @@ def _local(folder: Path, files: Sequence[str] | None) -> dict[str, Path]:
     root = folder.resolve()
     for name, path in paths.items():
         if not path.is_file() or path.resolve() != root / name or not path.resolve().is_relative_to(root):
-            raise InvalidInput(f"{name!r} is no file of {folder}.", "Push files of the folder itself, and no links.")
+            raise InvalidInput(
+                Phrase("{name!r} is no file of {folder}.", name=name, folder=folder),
+                "Push files of the folder itself, and no links.",
+            )
     return paths
 
 
@@ -132,8 +141,8 @@ def _existing_or_new(repo: Repo, private: bool, cancelled: IsCancelled) -> State
         state = repo.look(cancelled)
     if private and not state.is_private:
         raise InvalidInput(
-            f"{repo.id} is public on the Hub, and this push is private.",
-            f"Make it private at {repo.page}/settings, push to another name, or push publicly.",
+            Phrase("{dataset} is public on the Hub, and this push is private.", dataset=repo.id),
+            Phrase("Make it private at {page}/settings, push to another name, or push publicly.", page=repo.page),
         )
     return state
 
@@ -147,8 +156,8 @@ def _create(repo: Repo, private: bool) -> None:
         if error.response.status_code != 409:
             raise
         raise HubUnavailable(
-            f"There is a dataset {repo.id} on the Hub already, but this token can't see it.",
-            f"See at {repo.hub.url}/settings/tokens what the token allows, or push to another name.",
+            Phrase("There is a dataset {dataset} on the Hub already, but this token can't see it.", dataset=repo.id),
+            Phrase("See at {url}/settings/tokens what the token allows, or push to another name.", url=repo.hub.url),
         ) from error
 
 
@@ -157,9 +166,13 @@ def _refuse_foreign(repo: Repo, others: set[str], paths: Iterable[str]) -> None:
     foreign = sorted(name for name in others if is_data(name) or (name in paths and name != card.CARD))
     if foreign:
         raise InvalidInput(
-            f"{repo.id} holds data that the studio did not push: {foreign[0]!r}"
-            + (f" and {len(foreign) - 1} more." if foreign[1:] else "."),
-            f"Push to another name, or remove it at {repo.page}/tree/main.",
+            Phrase(
+                "{dataset} holds data that the studio did not push: {file!r}{more}.",
+                dataset=repo.id,
+                file=foreign[0],
+                more=Phrase(" and {n} more", n=len(foreign) - 1) if foreign[1:] else "",
+            ),
+            Phrase("Push to another name, or remove it at {page}/tree/main.", page=repo.page),
         )
 
 
@@ -225,8 +238,12 @@ class _Upload:
             raise self._refused(error, "LFS batch API returned errors:", "files") from error
         if addition._should_ignore:
             raise HubUnavailable(
-                f"{addition.path_in_repo} would be left out: a .gitignore in {self.repo.id} names it.",
-                f"Remove it at {self.repo.page}/tree/main.",
+                Phrase(
+                    "{file} would be left out: a .gitignore in {dataset} names it.",
+                    file=addition.path_in_repo,
+                    dataset=self.repo.id,
+                ),
+                Phrase("Remove it at {page}/tree/main.", page=self.repo.page),
             )
         self.done = before + size
         self.progress(self.stage, self.done, self.total)
@@ -252,7 +269,9 @@ class _Upload:
         reasons = "; ".join(
             line.removeprefix("- ") for line in self.repo.hub.redact(reasons).split("\n") if line.strip()
         )
-        return InvalidInput(f"The Hub does not take the {what}: {reasons}", "Mend it and push again.")
+        return InvalidInput(
+            Phrase("The Hub does not take the {what}: {reason}", what=what, reason=reasons), "Mend it and push again."
+        )
 
 
 class _Watched(io.BufferedReader):

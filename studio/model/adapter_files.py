@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from studio.errors import AdapterRejected
+from studio.errors import AdapterRejected, Phrase
 from studio.records import BaseIdentity
 
 WEIGHTS = "adapter_model.safetensors"
@@ -48,26 +48,36 @@ def verify(folder: Path, sha256: str, base: BaseIdentity, shapes: Mapping[str, t
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise AdapterRejected(
-            f"The adapter {folder.name} has no {WEIGHTS}.", "Only safetensors are read; train again or restore it."
+            Phrase("The adapter {name} has no {file}.", name=folder.name, file=WEIGHTS),
+            "Only safetensors are read; train again or restore it.",
         )
     config = _json(folder / CONFIG)
     manifest = _json(folder / MANIFEST)
     trained_on = BaseIdentity.from_dict(manifest.get("base") or {})
     if trained_on != base:
         raise AdapterRejected(
-            f"The adapter {folder.name} belongs to another base: {_name(trained_on)}; loaded is {_name(base)}.",
+            Phrase(
+                "The adapter {name} belongs to another base: {trained_on}; loaded is {base}.",
+                name=folder.name,
+                trained_on=_name(trained_on),
+                base=_name(base),
+            ),
             "Start the studio with that base, or train again on this one.",
         )
     if file_sha256(weights) != sha256:
         raise AdapterRejected(
-            f"The weights of adapter {folder.name} were changed after training (SHA-256 differs).",
+            Phrase("The weights of adapter {name} were changed after training (SHA-256 differs).", name=folder.name),
             "Train again, or restore the file.",
         )
     rank = config.get("r")
     if config.get("peft_type") != "LORA" or not isinstance(rank, int) or not 1 <= rank <= MAX_RANK:
-        raise AdapterRejected(f"The adapter {folder.name} is not a LoRA adapter of rank 1 to {MAX_RANK}.")
+        raise AdapterRejected(
+            Phrase("The adapter {name} is not a LoRA adapter of rank 1 to {most}.", name=folder.name, most=MAX_RANK)
+        )
     if config.get("auto_mapping"):
-        raise AdapterRejected(f"The adapter {folder.name} asks to import code.", "Such adapters are never loaded.")
+        raise AdapterRejected(
+            Phrase("The adapter {name} asks to import code.", name=folder.name), "Such adapters are never loaded."
+        )
     _verify_plain(config, folder.name)
     seen = _verify_tensors(weights, rank, shapes)
     targets = tuple(f".{target}" for target in config["target_modules"])  # as PEFT matches them
@@ -84,12 +94,17 @@ def _verify_plain(config: Mapping[str, Any], name: str) -> None:
     if config.get("bias", "none") != "none":
         odd.append("bias")
     if odd:
-        raise AdapterRejected(f"The adapter {name} is more than plain LoRA: it sets {', '.join(odd)}.", "Train again.")
+        raise AdapterRejected(
+            Phrase("The adapter {name} is more than plain LoRA: it sets {names}.", name=name, names=", ".join(odd)),
+            "Train again.",
+        )
     targets, alpha = config.get("target_modules"), config.get("lora_alpha")
     if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
-        raise AdapterRejected(f"The adapter {name} doesn't say which layers it changes.", "Train again.")
+        raise AdapterRejected(
+            Phrase("The adapter {name} doesn't say which layers it changes.", name=name), "Train again."
+        )
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha <= MAX_ALPHA:
-        raise AdapterRejected(f"The adapter {name} has no usable lora_alpha.", "Train again.")
+        raise AdapterRejected(Phrase("The adapter {name} has no usable lora_alpha.", name=name), "Train again.")
 
 
 def _verify_tensors(weights: Path, rank: int, shapes: Mapping[str, tuple[int, int]]) -> set[str]:
@@ -103,30 +118,46 @@ def _verify_tensors(weights: Path, rank: int, shapes: Mapping[str, tuple[int, in
             for name in file.keys():  # noqa: SIM118 - not a dict
                 match = _NAME.match(name)
                 if match is None or match["module"] not in shapes:
-                    raise AdapterRejected(f"The adapter has weights for {name}, which the base doesn't have.")
+                    raise AdapterRejected(
+                        Phrase("The adapter has weights for {name}, which the base doesn't have.", name=name)
+                    )
                 module, side = match["module"], match["side"]
                 out_features, in_features = shapes[module]
                 expected = [rank, in_features] if side == "A" else [out_features, rank]
                 tensor = file.get_tensor(name)
                 if list(tensor.shape) != expected:
-                    raise AdapterRejected(f"{name} has shape {list(tensor.shape)}, the base needs {expected}.")
+                    raise AdapterRejected(
+                        Phrase(
+                            "{name} has shape {shape}, the base needs {expected}.",
+                            name=name,
+                            shape=list(tensor.shape),
+                            expected=expected,
+                        )
+                    )
                 if not torch.isfinite(tensor).all():
-                    raise AdapterRejected(f"{name} holds numbers that are not finite.", "Train again.")
+                    raise AdapterRejected(
+                        Phrase("{name} holds numbers that are not finite.", name=name), "Train again."
+                    )
                 seen.add((module, side))
     except SafetensorError as error:
-        raise AdapterRejected(f"The adapter's weights can't be read: {error}.", "Train again.") from error
+        raise AdapterRejected(
+            Phrase("The adapter's weights can't be read: {reason}.", reason=str(error)), "Train again."
+        ) from error
     return {module for module, _ in seen if {(module, "A"), (module, "B")} <= seen}
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise AdapterRejected(f"{path.name} is far too large.")
+            raise AdapterRejected(Phrase("{file} is far too large.", file=path.name))
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise AdapterRejected(f"{path.parent.name}/{path.name} can't be read.", "Train again or restore it.") from error
+        raise AdapterRejected(
+            Phrase("{folder}/{file} can't be read.", folder=path.parent.name, file=path.name),
+            "Train again or restore it.",
+        ) from error
     if not isinstance(value, dict):
-        raise AdapterRejected(f"{path.name} is not a JSON object.")
+        raise AdapterRejected(Phrase("{file} is not a JSON object.", file=path.name))
     return value
 
 

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound, Phrase
 from studio.settings import data_dir
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -79,7 +79,9 @@ def load_catalogue(path: Path | None = None) -> dict[str, ModelEntry]:
         with path.open("rb") as file:
             tables = tomllib.load(file).get("models", {})
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"The model catalogue {path} can't be read: {error}.") from error
+        raise InvalidInput(
+            Phrase("The model catalogue {path} can't be read: {reason}.", path=path, reason=str(error))
+        ) from error
     return {key: _entry(key, table) for key, table in tables.items()}
 
 
@@ -102,17 +104,20 @@ def resolve(name: str, catalogue: dict[str, ModelEntry] | None = None) -> ModelE
     if folder.is_dir():
         return ModelEntry(key=_slug(folder.resolve().name), path=folder.resolve())
     if name.startswith(("/", "./", "../", "~", ".\\", "..\\")) or re.match(r"[A-Za-z]:[\\/]", name):
-        raise NotFound(f"There is no folder {name}.", "Check the path; it must be a folder with a model's files.")
+        raise NotFound(
+            Phrase("There is no folder {name}.", name=name), "Check the path; it must be a folder with a model's files."
+        )
     hub_id, _, revision = name.partition("@")
     if HUB_ID.fullmatch(hub_id):
         return _on_hub(hub_id, revision, catalogue)
-    raise NotFound(f"There is no model {name!r}.", _hint(name, catalogue))
+    raise NotFound(Phrase("There is no model {name!r}.", name=name), _hint(name, catalogue))
 
 
 def _on_hub(hub_id: str, revision: str, catalogue: dict[str, ModelEntry]) -> ModelEntry:
     if revision and not REVISION.fullmatch(revision):
         raise InvalidInput(
-            f"{revision!r} is not a commit.", "After @ give the 40 hexadecimal digits of a commit, or leave it out."
+            Phrase("{revision!r} is not a commit.", revision=revision),
+            "After @ give the 40 hexadecimal digits of a commit, or leave it out.",
         )
     known = next((e for e in catalogue.values() if e.hub_id.lower() == hub_id.lower()), None)
     if known and revision in ("", known.revision):
@@ -126,8 +131,10 @@ def _on_hub(hub_id: str, revision: str, catalogue: dict[str, ModelEntry]) -> Mod
 def _hint(name: str, catalogue: dict[str, ModelEntry]) -> str:
     hub_names = {entry.hub_id.split("/")[-1].lower(): key for key, entry in catalogue.items()}
     near = difflib.get_close_matches(name.lower(), [*catalogue, *hub_names], n=1, cutoff=0.6)
-    did_you_mean = f"Did you mean {hub_names.get(near[0], near[0])}? " if near else ""
-    return f"{did_you_mean}`studio models list` shows the names; a Hub id (owner/name) or a folder works too."
+    names = Phrase("`studio models list` shows the names; a Hub id (owner/name) or a folder works too.")
+    if not near:
+        return names
+    return Phrase("Did you mean {name}? {names}", name=hub_names.get(near[0], near[0]), names=names)
 
 
 def _slug(text: str) -> str:
@@ -137,16 +144,22 @@ def _slug(text: str) -> str:
 def _entry(key: str, table: dict[str, Any]) -> ModelEntry:
     where = f"models.{key} in the model catalogue"
     if key != _slug(key):
-        raise InvalidInput(f"{where}: the name may hold only a-z, 0-9, dots, dashes and underscores.")
+        raise InvalidInput(
+            Phrase("{where}: the name may hold only a-z, 0-9, dots, dashes and underscores.", where=where)
+        )
     values = dict(table)
     if "wheel" in values:
         values["wheel"] = WheelSource(**_checked(values["wheel"], WheelSource, f"{where}, wheel"))
     values["key"] = key
     entry = ModelEntry(**_checked(values, ModelEntry, where))
     if not HUB_ID.fullmatch(entry.hub_id):
-        raise InvalidInput(f"{where}: hub_id {entry.hub_id!r} is not of the form owner/name.")
+        raise InvalidInput(
+            Phrase("{where}: hub_id {name!r} is not of the form owner/name.", where=where, name=entry.hub_id)
+        )
     if entry.revision and not REVISION.fullmatch(entry.revision):
-        raise InvalidInput(f"{where}: revision {entry.revision!r} is not 40 hexadecimal digits.")
+        raise InvalidInput(
+            Phrase("{where}: revision {revision!r} is not 40 hexadecimal digits.", where=where, revision=entry.revision)
+        )
     return replace(entry, languages=tuple(entry.languages))
 
 
@@ -168,5 +181,5 @@ def _checked(table: dict[str, Any], cls: type[ModelEntry] | type[WheelSource], w
         if kind and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
             wrong.append(f"{name} is of the wrong kind")
     if wrong:
-        raise InvalidInput(f"{where}: {'; '.join(wrong)}.")
+        raise InvalidInput(Phrase("{where}: {reason}.", where=where, reason="; ".join(wrong)))
     return table

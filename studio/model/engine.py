@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-from studio.errors import AdapterRejected
+from studio.errors import AdapterRejected, Phrase
 from studio.model.encoding import EncodedExample, Marks, Reason, TrainingRow
 from studio.records import BaseIdentity, Sampling, Turn, content_hash
 
@@ -168,7 +168,7 @@ class EchoEngine:
 
     def load_adapter(self, adapter_id: str, folder: Path, sha256: str) -> None:
         if not folder.is_dir():
-            raise AdapterRejected(f"The adapter's folder {folder.name} is missing.")
+            raise AdapterRejected(Phrase("The adapter's folder {name} is missing.", name=folder.name))
         self._adapters.add(adapter_id)
 
     def has_adapter(self, adapter_id: str) -> bool:

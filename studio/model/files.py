@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from studio.errors import DiskFull, ModelUnavailable
+from studio.errors import DiskFull, ModelUnavailable, Phrase
 from studio.model.catalogue import ModelEntry
 from studio.transfer import IsCancelled, Progress, sha256_of
 
@@ -65,7 +65,10 @@ def write_mark(
         if fetched.sha256.get(path.name, sums[path.name]) != sums[path.name]:
             path.unlink()
             raise ModelUnavailable(
-                f"{path.name} of {entry.name} was damaged on the way: its checksum is wrong.", "Fetch it again."
+                Phrase(
+                    "{file} of {name} was damaged on the way: its checksum is wrong.", file=path.name, name=entry.name
+                ),
+                "Fetch it again.",
             )
     mark = {
         "key": entry.key,
@@ -89,36 +92,48 @@ def check_folder(folder: Path, name: str) -> None:
     try:
         names = {path.name for path in folder.iterdir()}
     except OSError as error:
-        raise ModelUnavailable(f"{folder} can't be read: {error.strerror}.") from error
+        raise ModelUnavailable(
+            Phrase("{folder} can't be read: {reason}.", folder=folder, reason=error.strerror)
+        ) from error
     check_names(names, name)
     check_config(folder / "config.json", name)
     index = folder / "model.safetensors.index.json"
     if index.exists() and "model.safetensors" not in names:
         missing = sorted(set(_read_json(index, name).get("weight_map", {}).values()) - names)
         if missing:
-            raise ModelUnavailable(f"{name} is incomplete: {missing[0]} is missing.", "Fetch or copy it again.")
+            raise ModelUnavailable(
+                Phrase("{name} is incomplete: {missing} is missing.", name=name, missing=missing[0]),
+                "Fetch or copy it again.",
+            )
 
 
 def check_names(names: set[str], name: str) -> None:
     """Refuse a model by the names of its files alone (of its top folder); raises like `check_folder`."""
     if "config.json" not in names:
         if "adapter_config.json" in names:
-            raise ModelUnavailable(f"{name} is an adapter, not a model.", "Name the base model it was trained on.")
+            raise ModelUnavailable(
+                Phrase("{name} is an adapter, not a model.", name=name), "Name the base model it was trained on."
+            )
         raise ModelUnavailable(
-            f"{name} has no config.json, so it is not a model for Transformers.",
+            Phrase("{name} has no config.json, so it is not a model for Transformers.", name=name),
             "Choose the repository or folder that holds config.json, *.safetensors and tokenizer files.",
         )
     if not any(n.endswith(".safetensors") and not n.startswith("adapter_") for n in names):
         if any(n.endswith((".bin", ".pt", ".pth", ".ckpt")) for n in names):
             raise ModelUnavailable(
-                f"{name} has its weights only as pickle files, which can run code when they are opened.",
+                Phrase(
+                    "{name} has its weights only as pickle files, which can run code when they are opened.", name=name
+                ),
                 "Choose a version with *.safetensors, or convert it on a machine you can spare.",
             )
         raise ModelUnavailable(
-            f"{name} has no *.safetensors files.", "Choose a version with its weights in that format; GGUF won't do."
+            Phrase("{name} has no *.safetensors files.", name=name),
+            "Choose a version with its weights in that format; GGUF won't do.",
         )
     if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"}:
-        raise ModelUnavailable(f"{name} has no tokenizer files.", "Add tokenizer.json or tokenizer.model to it.")
+        raise ModelUnavailable(
+            Phrase("{name} has no tokenizer files.", name=name), "Add tokenizer.json or tokenizer.model to it."
+        )
 
 
 def check_config(path: Path, name: str) -> None:
@@ -134,7 +149,9 @@ def check_config(path: Path, name: str) -> None:
 
     if config.get("model_type") not in CONFIG_MAPPING:
         raise ModelUnavailable(
-            f"{name} can only be loaded by running code from its author, which the studio never does.",
+            Phrase(
+                "{name} can only be loaded by running code from its author, which the studio never does.", name=name
+            ),
             "Choose a model whose architecture Transformers has built in.",
         )
 
@@ -146,10 +163,13 @@ def disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"The disk of {folder} is full.", "Free some space and try again.") from error
+            raise DiskFull(
+                Phrase("The disk of {folder} is full.", folder=folder), "Free some space and try again."
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise ModelUnavailable(
-                f"{folder} can't be written to: {error.strerror}.", "Choose another workspace (STUDIO_WORKSPACE)."
+                Phrase("{folder} can't be written to: {reason}.", folder=folder, reason=error.strerror),
+                "Choose another workspace (STUDIO_WORKSPACE).",
             ) from error
         raise
 
@@ -158,7 +178,12 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"{path.name} of {name} can't be read: {error}.", "Fetch or copy it again.") from error
+        raise ModelUnavailable(
+            Phrase("{file} of {name} can't be read: {reason}.", file=path.name, name=name, reason=str(error)),
+            "Fetch or copy it again.",
+        ) from error
     if not isinstance(value, dict):
-        raise ModelUnavailable(f"{path.name} of {name} is not a JSON object.", "Fetch or copy it again.")
+        raise ModelUnavailable(
+            Phrase("{file} of {name} is not a JSON object.", file=path.name, name=name), "Fetch or copy it again."
+        )
     return value

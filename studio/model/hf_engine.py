@@ -14,7 +14,7 @@ from peft import PeftModel
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from studio.errors import AdapterRejected, WorkError
+from studio.errors import AdapterRejected, Phrase, WorkError
 from studio.model.adapter_files import verify
 from studio.model.encoding import EncodedExample, TrainingRow, encode_examples
 from studio.model.engine import Piece, Prompt, Request
@@ -113,7 +113,9 @@ class HFEngine:
                 if piece is _END:
                     return
                 if isinstance(piece, BaseException):
-                    raise WorkError(f"The model could not answer: {piece}.", "Try again.") from piece
+                    raise WorkError(
+                        Phrase("The model could not answer: {reason}.", reason=piece), "Try again."
+                    ) from piece
                 yield piece
                 if cancelled.is_set():
                     stopped.set()
@@ -199,7 +201,7 @@ class HFEngine:
         context: AbstractContextManager[Any] = nullcontext()
         for adapter in adapters:
             if adapter is not None and not self._use(adapter):
-                raise WorkError(f"The adapter {adapter} is not loaded.", "Choose it again.")
+                raise WorkError(Phrase("The adapter {name} is not loaded.", name=adapter), "Choose it again.")
         if len(set(adapters)) > 1:
             settings["adapter_names"] = [a if a is not None else "__base__" for a in adapters]
         elif self._adapters:
@@ -251,7 +253,10 @@ class HFEngine:
                 else:
                     self._model.load_adapter(folder, adapter_name=adapter_id, autocast_adapter_dtype=in_fp32)
             except (ValueError, RuntimeError, KeyError, OSError) as error:
-                raise AdapterRejected(f"The adapter {adapter_id} can't be loaded: {error}.", "Train again.") from error
+                raise AdapterRejected(
+                    Phrase("The adapter {name} can't be loaded: {reason}.", name=adapter_id, reason=str(error)),
+                    "Train again.",
+                ) from error
             if not in_fp32:
                 for name, parameter in self._model.named_parameters():
                     if "lora_" in name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from studio.errors import ModelUnavailable
+from studio.errors import ModelUnavailable, Phrase
 
 
 def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: str, attention: str = "sdpa") -> Any:
@@ -53,7 +53,8 @@ def load_base(path: Path, *, precision: str, packed: bool, device: str, dtype: s
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelUnavailable(
-            f"The model in {path.name} can't be loaded: {error}.", "Fetch it again with: studio models pull"
+            Phrase("The model in {file} can't be loaded: {reason}.", file=path.name, reason=str(error)),
+            "Fetch it again with: studio models pull",
         ) from error
     if precision == "nf4" and not packed:
         round_to_nf4_(model)
@@ -110,7 +111,9 @@ def unpack_(model: Any, path: Path, dtype: str) -> None:
             where |= dict.fromkeys(tensors.keys(), file)
     plain = {name: name.removeprefix("base_model.model.").replace(".base_layer", "") for name in packed}
     if missing := [key for key in plain.values() if f"{key}.weight" not in where]:
-        raise ModelUnavailable(f"The weights of {missing[0]} are not in {path.name} under that name.")
+        raise ModelUnavailable(
+            Phrase("The weights of {missing} are not in {file} under that name.", missing=missing[0], file=path.name)
+        )
     for name, module in packed.items():
         key = f"{plain[name]}.weight"
         with safe_open(where[key], framework="pt") as tensors:

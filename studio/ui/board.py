@@ -13,7 +13,7 @@ from studio.errors import StudioError
 from studio.rows import RowFilter
 from studio.ui.component import ScriptedHTML
 from studio.ui.session import Desk, Session, author_of
-from studio.ui.words import say
+from studio.ui.words import error_text, say
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,11 @@ def _handler(desk: Desk, gesture: Gesture, value: Value) -> Callable[..., Any]:
             reply = gesture(desk.studio, at, asked, author_of(request))
             return {**base, **value(desk.studio, at, asked), "reply": reply}
         except StudioError as error:
-            return {**base, **_still(desk, at, asked, value), "reply": {"ok": False, "text": str(error)}}
+            return {
+                **base,
+                **_still(desk, at, asked, value),
+                "reply": {"ok": False, "text": error_text(at.language, error)},
+            }
         except Exception:
             log.exception("A gesture failed")
             return {**base, "reply": {"ok": False, "text": say(at.language, "app.rows.failed")}}

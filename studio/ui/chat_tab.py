@@ -19,7 +19,7 @@ from studio.ui.chat_sides import BASE, BOTH, LIVE, Left, Right, left_side, right
 from studio.ui.session import QUIET, Desk, Session, author_of, guarded, with_conversation
 from studio.ui.shell import PanelToggles
 from studio.ui.thread import Thread
-from studio.ui.words import say, t
+from studio.ui.words import error_text, say, t
 
 FRAME_S = 0.08
 """Shortest time between two updates of an answer being written."""
@@ -180,7 +180,7 @@ def answer(desk: Desk, session: Session, answer_with: str, *settings: Any) -> It
         yield thread(desk, session)
     except StudioError as error:
         value = thread(desk, session)
-        value["messages"].append(present.error_message(error, label))
+        value["messages"].append(present.error_message(error, label, session.language))
         yield value
     finally:
         desk.end(session.conversation_id, event)
@@ -324,7 +324,7 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
                 author=author,
             )
         except StudioError as error:
-            value = thread(desk, at, errors={message_id: str(error)})
+            value = thread(desk, at, errors={message_id: error_text(at.language, error)})
             for message in value["messages"]:
                 if message["id"] == message_id:
                     # The browser is told only of values that differ: a second refusal must not look like the first.
@@ -332,7 +332,7 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
             return value
         total = desk.studio.store.examples.count(at.project_id)
         fresh = desk.studio.store.examples.count_new(at.project_id)
-        gr.Success(html.escape(say(at.language, f"app.chat.{verdict}", total=total, new=fresh)), duration=4)
+        gr.Success(html.escape(say(at.language, f"app.chat.{verdict}", n=total, new=fresh)), duration=4)
         return thread(desk, at)
 
     @guarded

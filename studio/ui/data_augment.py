@@ -12,7 +12,7 @@ import gradio as gr
 from studio import augmentation, dataset, projects
 from studio.augmentation import Method
 from studio.context import Studio
-from studio.errors import Cancelled, InvalidInput
+from studio.errors import Cancelled, InvalidInput, Phrase
 from studio.records import Example
 from studio.rows import RowFilter
 from studio.ui import data_rows
@@ -104,7 +104,7 @@ def value_of(desk: Desk, offers: Offers) -> Value:
         return {
             "language": projects.get(studio, at.project_id).language,
             "counts": {what: _count(studio, at.project_id, what, asked) for what in ("approved", "shown")},
-            "work": work_value(desk, at.project_id, KIND),
+            "work": work_value(desk, at, KIND),
             "left_out": offered.left_out,
             "looked_at": offered.looked_at,
             "waiting": dataset.count(studio, at.project_id, waiting),
@@ -144,7 +144,9 @@ def gestures(desk: Desk, offers: Offers) -> dict[str, Gesture]:
     def make(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
         method, n, seed = _method(asked), int(asked.get("n") or 1), int(asked.get("seed") or 0)
         if not 1 <= n <= MOST:
-            raise InvalidInput(f"{n} drafts per example can't be made.", f"Choose 1 to {MOST}.")
+            raise InvalidInput(
+                Phrase("{n} drafts per example can't be made.", n=n), Phrase("Choose 1 to {most}.", most=MOST)
+            )
         rows = _sources(str(asked.get("what")), asked)
         found = augmentation.sources(studio, at.project_id, rows) if rows else augmentation.Sources((), 0)
         if not found.ids:
@@ -227,4 +229,4 @@ def _method(asked: Asked) -> Method:
     for name in get_args(Method):
         if name == asked.get("method"):
             return name  # type: ignore[no-any-return]
-    raise InvalidInput(f"There is no method {asked.get('method')!r}.")
+    raise InvalidInput(Phrase("There is no method {method!r}.", method=asked.get("method")))

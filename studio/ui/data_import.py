@@ -378,7 +378,8 @@ def _nothing(said: str = "") -> tuple[Any, ...]:
 def _buttons(language: str, said: str, *, can_go: bool = False, good: int = 0, bad: int = 0) -> tuple[Any, ...]:
     """What is to be said, and the button that imports: all rows, or without the bad ones."""
     words = say(language, "app.import.go_all", n=f"{good:,}") if good > 1 else say(language, "app.import.go")
-    rest = say(language, "app.import.go_rest", good=f"{good:,}", bad=f"{bad:,}")
+    out = say(language, "app.import.leave_out", n=f"{bad:,}")
+    rest = say(language, "app.import.go_rest", n=f"{good:,}", rest=out)
     has_rest = bool(good and bad)
     go = gr.update(value=words, interactive=can_go and not bad, visible=not has_rest)
     return said, go, gr.update(value=rest, visible=has_rest, interactive=True)

@@ -16,7 +16,7 @@ from studio.rows import RowFilter
 from studio.ui import data_rows
 from studio.ui.board import Asked, Board, is_same, look, offset_of, wire
 from studio.ui.session import QUIET, Desk, Session
-from studio.ui.words import t
+from studio.ui.words import error_text, t
 
 PAGE = 12
 LISTS = ("left_out", "cut", "noted", "learned")
@@ -64,7 +64,7 @@ def value(studio: Studio, at: Session, asked: Asked) -> dict[str, Any]:
     try:
         recipe, problem = recipe_of(asked), ""
     except InvalidInput as error:
-        recipe, problem = Recipe(), str(error)
+        recipe, problem = Recipe(), error_text(at.language, error)
     shared = {
         "problem": problem,
         "max_length": recipe.max_length,
@@ -73,7 +73,7 @@ def value(studio: Studio, at: Session, asked: Asked) -> dict[str, Any]:
     try:
         report = preflight.report(studio, at.project_id, recipe)
     except (Busy, ModelUnavailable) as error:
-        return {**shared, "waiting": str(error), "may_come": isinstance(error, Busy)}
+        return {**shared, "waiting": error_text(at.language, error), "may_come": isinstance(error, Busy)}
     return {
         **shared,
         "totals": _totals(studio, at.project_id, report),

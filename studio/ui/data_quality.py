@@ -10,7 +10,7 @@ import gradio as gr
 
 from studio import dataset, quality, splits
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound, Phrase
 from studio.records import Example
 from studio.rows import Flag, RowFilter
 from studio.ui import data_rows
@@ -79,7 +79,7 @@ def value_of(scans: Scans) -> Value:
         found: dict[str, Any] = {
             "rows": facets.total,
             "kinds": kinds,
-            "scan": scans.value(at.project_id),
+            "scan": scans.value(at.project_id, at.language),
             "map_number": overview[0] if overview else 0,
             **_cards(studio, at, asked, kinds, rare),
         }
@@ -216,7 +216,7 @@ def dismiss(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
 def settle(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
     keeps: dict[str, Literal["first", "second", "both"]] = {"left": "second", "right": "first", "both": "both"}
     if asked.get("keep") not in keeps:
-        raise InvalidInput(f"There is no choice {asked.get('keep')!r}.")
+        raise InvalidInput(Phrase("There is no choice {choice!r}.", choice=asked.get("keep")))
     # The flagged row, the later one, stands on the right.
     pair = (str(asked["id"]), str(asked["other"]))
     done = dataset.settle(studio, at.project_id, pair, asked["key"], keeps[asked["keep"]], author)

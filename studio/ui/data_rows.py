@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio import dataset, projects
 from studio.context import Studio
-from studio.errors import Blocked, Conflict, InvalidInput, StudioError
+from studio.errors import Blocked, Conflict, InvalidInput, Phrase, StudioError
 from studio.records import Example, Status
 from studio.rows import Action, RowFilter, Sort
 from studio.ui import words_reasons
@@ -27,7 +27,7 @@ from studio.ui.rows_table import (
     timeline_value,
 )
 from studio.ui.session import Desk, Session, author_of
-from studio.ui.words import say
+from studio.ui.words import error_text, say
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _handler(desk: Desk, gesture: Gesture) -> Callable[..., RowsValue]:
             reason = words_reasons.say("rule", error.reason, at.language)
             reply = {"ok": False, "text": say(at.language, "app.rows.blocked", reason=reason)}
         except StudioError as error:
-            reply = {"ok": False, "text": str(error)}
+            reply = {"ok": False, "text": error_text(at.language, error)}
         except Exception:
             log.exception("A change of rows failed")
             reply = {"ok": False, "text": say(at.language, "app.rows.failed")}
@@ -236,7 +236,7 @@ def settle(studio: Studio, at: Session, data: Mapping[str, Any], author: str) ->
     """Of two rows that can't both be right, reject one or neither; the finding is settled on both either way."""
     choices: Mapping[str, Literal["first", "second", "both"]] = {"this": "first", "that": "second", "both": "both"}
     if data["keep"] not in choices:
-        raise InvalidInput(f"There is no choice {data['keep']!r}.")
+        raise InvalidInput(Phrase("There is no choice {choice!r}.", choice=data["keep"]))
     pair = (data["id"], data["other"])
     dataset.settle(studio, at.project_id, pair, data["key"], choices[data["keep"]], author)
     return {"ok": True}

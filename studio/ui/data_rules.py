@@ -15,7 +15,7 @@ from studio.rows import Rule
 from studio.ui import data_rows, words_reasons
 from studio.ui.board import Asked, Board, Reply, is_same, look, offset_of, wire
 from studio.ui.session import QUIET, Desk, Session
-from studio.ui.words import t
+from studio.ui.words import error_text, t
 
 SHOWN = 5
 """Rows shown of those that break a rule."""
@@ -60,7 +60,7 @@ class Shown:
     def value(self, studio: Studio, at: Session, asked: Asked) -> dict[str, Any]:
         project = projects.get(studio, at.project_id)
         found = self._breaking(studio, project)
-        thought_of, problem = _thought_of(asked) if is_same(at, asked) else (None, "")
+        thought_of, problem = _thought_of(at, asked) if is_same(at, asked) else (None, "")
         draft: dict[str, Any] = {"asked": _draft_key(asked), "problem": problem, "found": None}
         if thought_of:
             would = quality.breaking(studio, project.id, [thought_of])
@@ -86,7 +86,7 @@ class Shown:
         return before[1]
 
 
-def _thought_of(asked: Asked) -> tuple[Rule | None, str]:
+def _thought_of(at: Session, asked: Asked) -> tuple[Rule | None, str]:
     """The rule that is being written, if it can be used; else why it can't."""
     draft = asked.get("draft")
     if not draft or not str(draft.get("value") or "").strip():
@@ -95,7 +95,7 @@ def _thought_of(asked: Asked) -> tuple[Rule | None, str]:
     try:
         return rules.validate(rule), ""
     except InvalidInput as error:
-        return None, str(error)
+        return None, error_text(at.language, error)
 
 
 def _draft_key(asked: Asked) -> list[str]:

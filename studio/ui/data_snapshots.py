@@ -10,7 +10,7 @@ import gradio as gr
 
 from studio import dataset, exports, snapshots
 from studio.context import Studio
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.exports import Exported
 from studio.formats import FormatName
 from studio.records import Example, Run
@@ -90,7 +90,7 @@ def value_of(desk: Desk, differences: Differences) -> Value:
             "counts": {
                 name: dataset.count(studio, at.project_id, _rows(name, asked)) for name in ("approved", "shown")
             },
-            "works": {kind: work_value(desk, at.project_id, kind) for kind in KINDS},
+            "works": {kind: work_value(desk, at, kind) for kind in KINDS},
             "exported": _exported_value(desk, at.project_id),
             "diff": _diff_value(studio, at, asked, every, differences),
         }
@@ -243,4 +243,4 @@ def _format(asked: Asked) -> FormatName:
     for name in get_args(FormatName):
         if name == asked.get("format"):
             return name  # type: ignore[no-any-return]
-    raise InvalidInput(f"There is no format {asked.get('format')!r}.")
+    raise InvalidInput(Phrase("There is no format {format!r}.", format=asked.get("format")))

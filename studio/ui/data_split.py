@@ -58,7 +58,7 @@ def value_of(desk: Desk) -> Value:
             "sides": {**counts.rows, "aside": counts.aside},
             "shares": asdict(shares) if shares else None,
             "last": _last_value(studio, at.project_id),
-            "works": {kind: work_value(desk, at.project_id, kind) for kind in KINDS},
+            "works": {kind: work_value(desk, at, kind) for kind in KINDS},
             "preview": _preview_value(desk, at),
             "done": _done_value(desk, at),
             **_leaks(studio, at, asked),

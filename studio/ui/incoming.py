@@ -156,7 +156,7 @@ def checked_html(found: Checked, language: str) -> str:
         return outcome_html("bad", title, s("rejected_hint"), *_bad_rows(found.errors, found.bad, language))
     if not found.is_whole:
         return outcome_html("quiet", s("not_whole", n=f"{total:,}"))
-    return outcome_html("quiet", s("one_good") if total == 1 else s("all_good", n=f"{total:,}"))
+    return outcome_html("quiet", s("all_good", n=f"{total:,}"))
 
 
 def _bad_rows(errors: Sequence[RowError], bad: int, language: str) -> list[str]:

@@ -14,7 +14,7 @@ from studio.model.catalogue import ModelEntry, load_catalogue, resolve
 from studio.model.probe import probe
 from studio.model.pull import locate
 from studio.ui.session import QUIET, Desk, Session, guarded
-from studio.ui.words import say, t
+from studio.ui.words import error_text, say, t
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def describe(desk: Desk, at: Session, name: str) -> str:
     try:
         entry = resolve(name.strip())
     except StudioError as error:
-        return str(error)
+        return error_text(at.language, error)
 
     def s(key: str, **values: Any) -> str:
         return say(at.language, "app.model." + key, **values)

@@ -14,7 +14,7 @@ from studio.records import CheckResult, Score
 from studio.rows import Beside, Notice
 from studio.training import Loop, Plan, Progress
 from studio.ui import markdown
-from studio.ui.words import say
+from studio.ui.words import error_text, say, stored_error, told
 
 Names = Callable[[str | None], str]
 
@@ -126,9 +126,16 @@ def streaming_messages(texts: Sequence[str], labels: Sequence[str]) -> list[dict
     ]
 
 
-def error_message(error: StudioError, label: str) -> dict[str, Any]:
+def error_message(error: StudioError, label: str, language: str) -> dict[str, Any]:
     """An answer that could not be given, in its place."""
-    return {"id": "failed", "role": "assistant", "text": "", "html": "", "label": label, "error": str(error)}
+    return {
+        "id": "failed",
+        "role": "assistant",
+        "text": "",
+        "html": "",
+        "label": label,
+        "error": error_text(language, error),
+    }
 
 
 def duration(seconds: float, language: str) -> str:
@@ -152,7 +159,7 @@ def loop_value(loop: Loop, engine: EngineState, is_ready: bool, language: str) -
 
     badge = s("live_badge", name=loop.live.name) if loop.live else None
     if not is_ready:
-        return _model_bar(engine, s)
+        return _model_bar(engine, s, language)
     if loop.active is not None:
         return {"badge": badge, **_training_bar(loop.active, loop, s)}
     if loop.checking is not None and loop.live is not None:
@@ -171,20 +178,20 @@ def loop_value(loop: Loop, engine: EngineState, is_ready: bool, language: str) -
             "state": "failed",
             "badge": badge,
             "headline": s("failed"),
-            "detail": f"{loop.failed.error} {stays}",
+            "detail": f"{stored_error(language, loop.failed.error)} {stays}",
             "actions": [{"event": "retry", "label": s("retry"), "primary": True}],
         }
     if loop.new:
         return {
             "state": "ready",
             "badge": badge,
-            "headline": s("new_one" if loop.new == 1 else "new", n=loop.new),
+            "headline": s("new", n=loop.new),
             "detail": s("since"),
             "hint": s("about", time=duration(loop.plan.seconds, language)) if loop.plan else "",
             "actions": [
                 {
                     "event": "train",
-                    "label": s("train_one" if loop.approved == 1 else "train", n=loop.approved),
+                    "label": s("train", n=loop.approved),
                     "primary": True,
                 }
             ],
@@ -220,18 +227,18 @@ def loop_value(loop: Loop, engine: EngineState, is_ready: bool, language: str) -
     }
 
 
-def _model_bar(engine: EngineState, s: Callable[..., str]) -> dict[str, Any]:
+def _model_bar(engine: EngineState, s: Callable[..., str], language: str) -> dict[str, Any]:
     if engine.name == "failed":
         return {
             "state": "failed",
             "headline": s("no_model"),
-            "detail": engine.detail,
+            "detail": error_text(language, engine.error) if isinstance(engine.error, StudioError) else engine.detail,
             "actions": [{"event": "retry", "label": s("retry"), "primary": True}],
         }
     return {
         "state": "loading",
         "headline": s("loading"),
-        "detail": engine.detail,
+        "detail": told(language, engine.detail),
         "progress": engine.done / engine.total if engine.total else None,
         "actions": [],
     }
@@ -283,7 +290,6 @@ def plan_text(plan: Plan | None, language: str) -> str:
     if not plan.rows:
         return left_out
     per_pass = plan.steps // max(plan.passes, 1)
-    ready = "app.train.ready" if plan.rows > 1 else "app.train.ready_one"
     sums = say(
         language,
         "app.train.sums",
@@ -292,7 +298,7 @@ def plan_text(plan: Plan | None, language: str) -> str:
         passes=plan.passes,
         steps=plan.steps,
     )
-    said = say(language, ready, rows=plan.rows, time=duration(plan.seconds, language))
+    said = say(language, "app.train.ready", n=plan.rows, time=duration(plan.seconds, language))
     return "\n\n".join(filter(None, (said, sums, left_out)))
 
 
@@ -303,8 +309,7 @@ def left_out_text(plan: Plan, language: str) -> str:
     counts = Counter(row.reason for row in plan.left_out)
     mark = "、" if language == "ja" else ", "
     why = mark.join(say(language, f"app.train.why.{reason}", n=n) for reason, n in counts.most_common())
-    key = "app.train.left_out_one" if len(plan.left_out) == 1 else "app.train.left_out"
-    return say(language, key, n=len(plan.left_out), why=why)
+    return say(language, "app.train.left_out", n=len(plan.left_out), why=why)
 
 
 def progress_text(progress: Progress, language: str) -> str:
@@ -328,7 +333,7 @@ def progress_text(progress: Progress, language: str) -> str:
         name = progress.run.snapshot_name.replace("<", "&lt;")
         lines.append(s("snapshot", name=name, sha256=progress.run.snapshot[:12]))
     if progress.run.error:
-        lines.append(progress.run.error.replace("<", "&lt;"))
+        lines.append(stored_error(language, progress.run.error).replace("<", "&lt;"))
     return "  \n".join(lines)
 
 

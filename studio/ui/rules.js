@@ -171,7 +171,7 @@ function openRule(id) {
 
 /** "12 of your 300 examples break this", or of as many as were looked at in time. */
 function breaks(n, looked) {
-  const name = looked < state.total ? "breaking_some" : n === 0 ? "breaking_none" : n === 1 ? "breaking_one" : "breaking";
+  const name = looked < state.total ? "breaking_some" : n === 0 ? "breaking_none" : "breaking";
   return word(name, { n: number_(n), total: number_(looked) });
 }
 

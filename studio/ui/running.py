@@ -7,9 +7,10 @@ from collections.abc import Collection
 from typing import Any
 
 from studio.context import Studio
-from studio.errors import Cancelled, InvalidInput
+from studio.errors import Cancelled, InvalidInput, Phrase
 from studio.ui.board import Asked, Gesture, Reply
 from studio.ui.session import Desk, Session
+from studio.ui.words import error_text
 from studio.ui.work import Work
 
 SOON_S = 0.6
@@ -24,9 +25,9 @@ def settled_soon(work: Work) -> Work:
     return work
 
 
-def work_value(desk: Desk, project_id: str, kind: str) -> dict[str, Any] | None:
+def work_value(desk: Desk, at: Session, kind: str) -> dict[str, Any] | None:
     """What goes on or went on last, for `workRow` of running.js."""
-    work = desk.works.last(project_id, kind)
+    work = desk.works.last(at.project_id, kind)
     if work is None:
         return None
     was_stopped = isinstance(work.error, Cancelled)
@@ -38,7 +39,7 @@ def work_value(desk: Desk, project_id: str, kind: str) -> dict[str, Any] | None:
         "done": work.done,
         "total": work.total,
         "cancelled": was_stopped or (not work.is_running and work.cancelled.is_set()),
-        "error": str(work.error) if work.error is not None and not was_stopped else "",
+        "error": error_text(at.language, work.error) if work.error is not None and not was_stopped else "",
     }
 
 
@@ -48,7 +49,7 @@ def cancel_gesture(desk: Desk, kinds: Collection[str]) -> Gesture:
     def cancel(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
         kind = str(asked.get("kind"))
         if kind not in kinds:
-            raise InvalidInput(f"There is nothing of the kind {kind!r}.")
+            raise InvalidInput(Phrase("There is nothing of the kind {kind!r}.", kind=kind))
         if (work := desk.works.last(at.project_id, kind)) is not None:
             work.cancelled.set()
         return {"ok": True}

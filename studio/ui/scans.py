@@ -7,6 +7,7 @@ from typing import Any
 from studio import quality
 from studio.errors import Cancelled
 from studio.ui.session import Desk
+from studio.ui.words import error_text
 from studio.ui.work import Work
 
 KIND = "scan"
@@ -46,7 +47,7 @@ class Scans:
         if work := self.latest(project_id):
             work.cancelled.set()
 
-    def value(self, project_id: str) -> dict[str, Any] | None:
+    def value(self, project_id: str, language: str) -> dict[str, Any] | None:
         """The latest scan as the browser takes it."""
         work = self.latest(project_id)
         if work is None:
@@ -56,7 +57,7 @@ class Scans:
             "state": _state(work),
             "share": work.done / PARTS,
             "what": work.stage or "rows",
-            "error": str(work.error or ""),
+            "error": error_text(language, work.error) if work.error else "",
             "rows": work.result.rows if work.result else None,
         }
 

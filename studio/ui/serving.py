@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 
 from studio import training
 from studio.context import Studio, open_studio
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, Phrase
 from studio.settings import Settings
 from studio.ui import downloads, theme, words
 from studio.ui.build import build
@@ -97,5 +97,6 @@ def require_free_port(host: str, port: int) -> None:
         except OSError as error:
             reason: Any = "in use" if error.errno == errno.EADDRINUSE else error.strerror
             raise InvalidInput(
-                f"Port {port} on {host} can't be used: {reason}.", "Choose another with --port or STUDIO_PORT."
+                Phrase("Port {port} on {host} can't be used: {reason}.", port=port, host=host, reason=reason),
+                "Choose another with --port or STUDIO_PORT.",
             ) from error

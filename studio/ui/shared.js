@@ -9,10 +9,11 @@ function language() {
   return lang.toLowerCase().startsWith("ja") ? "ja" : "en";
 }
 
-/** A word from the table passed as a prop; {name} is filled in from `values`. */
+/** A word from the table passed as a prop; {name} is filled in from `values`. Of `n`, if that is one, it is `key_one`. */
 function word(key, values = {}) {
   const table = props.words?.[language()] ?? {};
-  const text = table[key] ?? props.words?.en?.[key] ?? key;
+  const one = String(values.n) === "1" ? table[`${key}_one`] : undefined;
+  const text = one ?? table[key] ?? props.words?.en?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 

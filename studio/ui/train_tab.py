@@ -14,7 +14,7 @@ from studio.jobdir import JobDir
 from studio.records import Recipe, Run
 from studio.ui import present
 from studio.ui.session import QUIET, Desk, Session, guarded
-from studio.ui.words import say, t
+from studio.ui.words import error_text, say, stored_error, t
 
 SHOWN_RUNS = 50
 COLUMNS = ("status", "method", "rows", "snapshot", "learned", "time", "when", "note")
@@ -82,7 +82,7 @@ def _planned(desk: Desk, at: Session, recipe: Recipe, is_running: bool) -> tuple
     try:
         planned = training.plan(desk.studio, at.project_id, recipe)
     except StudioError as error:
-        return str(error), gr.update(visible=False), gr.update(interactive=not is_running)
+        return error_text(at.language, error), gr.update(visible=False), gr.update(interactive=not is_running)
     return (
         present.plan_text(planned, at.language),
         gr.update(visible=bool(planned.left_out)),
@@ -126,7 +126,7 @@ def _row(run: Run, language: str) -> list[Any]:
         learned,
         present.clock(run.seconds) if run.seconds else "",
         run.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
-        run.error,
+        stored_error(language, run.error),
     ]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import gradio as gr
 from gradio.i18n import I18nData
 
-from studio.errors import Phrase, StudioError
-from studio.ui import words_data, words_errors, words_inout, words_quality, words_rows, words_sets
+from studio.errors import Blocked, Phrase, StudioError
+from studio.ui import words_data, words_errors, words_inout, words_quality, words_reasons, words_rows, words_sets
 
 EN: dict[str, str] = {
     **words_rows.EN,
@@ -121,6 +122,7 @@ EN: dict[str, str] = {
     "app.bar.sample": "Try the sample",
     "app.bar.aside": "The base model answers.",
     "app.bar.aside_detail": "All {n} examples were trained on before.",
+    "app.bar.aside_detail_one": "The 1 example was trained on before.",
     "app.bar.left": "{time} left",
     "app.bar.training": "Training: {learned} of {of} learned",
     "app.bar.preparing": "Getting ready to train",
@@ -182,7 +184,8 @@ EN: dict[str, str] = {
     "app.chat.empty_body": "Ask what your colleagues ask. Correct what comes back. Then train on your corrections.",
     "app.chat.tokens": "{n} of {context} tokens",
     "app.chat.no_room": "no room for an answer",
-    "app.chat.accepted": "Accepted and saved · {total} examples, {new} new",
+    "app.chat.accepted": "Accepted and saved · {n} examples, {new} new",
+    "app.chat.accepted_one": "Accepted and saved · 1 example, {new} new",
     "app.chat.notice.contradiction": "Contradicts a row saved on {when}, which answers: “{answer}”",
     "app.chat.notice.held-out": "This question is in the {side} set: “{question}”",
     "app.chat.notice.joined": " Your answer was put there too: it is not trained on.",
@@ -192,8 +195,10 @@ EN: dict[str, str] = {
     "app.chat.notice.near-duplicate": "Nearly the same as a row saved on {when}: “{question}”",
     "app.chat.notice.settle": "Settle it",
     "app.chat.notice.open": "Show both",
-    "app.chat.corrected": "Correction saved · {total} examples, {new} new",
-    "app.chat.rejected": "Rejection saved · {total} examples, {new} new",
+    "app.chat.corrected": "Correction saved · {n} examples, {new} new",
+    "app.chat.corrected_one": "Correction saved · 1 example, {new} new",
+    "app.chat.rejected": "Rejection saved · {n} examples, {new} new",
+    "app.chat.rejected_one": "Rejection saved · 1 example, {new} new",
     "app.examples.add_title": "Add by hand",
     "app.examples.add": "Add example",
     "app.examples.format_title": "Format",
@@ -222,7 +227,7 @@ EN: dict[str, str] = {
     "app.train.runs": "All runs",
     "app.train.log": "Log of the latest run",
     "app.train.nothing": "**Nothing to train on yet.** Correct or accept answers in the chat, or approve examples under Data. How many are ready, and how long training takes, is shown here then.",
-    "app.train.ready": "**{rows} examples are ready. Training takes about {time}**, less if every one comes out right sooner. The chat can be used meanwhile.",
+    "app.train.ready": "**{n} examples are ready. Training takes about {time}**, less if every one comes out right sooner. The chat can be used meanwhile.",
     "app.train.ready_one": "**1 example is ready. Training takes about {time}**, less if it comes out right sooner. The chat can be used meanwhile.",
     "app.train.sums": "{tokens} tokens together; {per_pass} steps a pass, at most {passes} passes: {steps} steps.",
     "app.train.run": "Run {n}",
@@ -456,7 +461,7 @@ JA: dict[str, str] = {
     "app.chat.empty_body": "よくある質問をして、返ってきた回答を直してください。そのあと、直した内容で学習します。",
     "app.chat.tokens": "{context}トークン中{n}トークン",
     "app.chat.no_room": "回答の余地がありません",
-    "app.chat.accepted": "承認して保存しました · 例{total}件、新しいもの{new}件",
+    "app.chat.accepted": "承認して保存しました · 例{n}件、新しいもの{new}件",
     "app.chat.notice.contradiction": "{when}に保存した例と食い違っています。そちらの回答：「{answer}」",
     "app.chat.notice.held-out": "この質問は{side}の例にあります：「{question}」",
     "app.chat.notice.joined": "この回答も同じ区分に入り、学習には使われません。",
@@ -466,8 +471,8 @@ JA: dict[str, str] = {
     "app.chat.notice.near-duplicate": "{when}に保存した例とほぼ同じです：「{question}」",
     "app.chat.notice.settle": "決着する",
     "app.chat.notice.open": "2つを見る",
-    "app.chat.corrected": "修正を保存しました · 例{total}件、新しいもの{new}件",
-    "app.chat.rejected": "却下を保存しました · 例{total}件、新しいもの{new}件",
+    "app.chat.corrected": "修正を保存しました · 例{n}件、新しいもの{new}件",
+    "app.chat.rejected": "却下を保存しました · 例{n}件、新しいもの{new}件",
     "app.examples.add_title": "手で追加",
     "app.examples.add": "例を追加",
     "app.examples.format_title": "形式",
@@ -496,7 +501,7 @@ JA: dict[str, str] = {
     "app.train.runs": "これまでの学習",
     "app.train.log": "最新の学習のログ",
     "app.train.nothing": "**学習できる例がまだありません。** チャットで回答を直すか承認するか、「データ」で例を承認してください。準備のできた例の数と、学習にかかる時間がここに出ます。",
-    "app.train.ready": "**{rows}件の例が準備できています。学習には約{time}かかります。** すべて正しく答えられた時点で、早く終わります。その間もチャットを使えます。",
+    "app.train.ready": "**{n}件の例が準備できています。学習には約{time}かかります。** すべて正しく答えられた時点で、早く終わります。その間もチャットを使えます。",
     "app.train.ready_one": "**1件の例が準備できています。学習には約{time}かかります。** 正しく答えられた時点で、早く終わります。その間もチャットを使えます。",
     "app.train.sums": "合計{tokens}トークン。1周{per_pass}ステップ、最大{passes}周で{steps}ステップ。",
     "app.train.run": "学習 {n}",
@@ -561,11 +566,24 @@ JA: dict[str, str] = {
 EN |= words_data.EN | words_inout.EN | words_quality.EN | words_sets.EN
 JA |= words_data.JA | words_inout.JA | words_quality.JA | words_sets.JA
 WORDS: dict[str, dict[str, str]] = {"en": EN, "ja": JA}
+OURS = {"detail", "fault", "instead", "kind", "label", "phase", "reason", "side", "terms", "them", "then", "what"}
+"""What the values of a phrase are called that are texts of the studio, or of what it is built on."""
+STORED = (
+    "The training process ended without a word, {where}.",
+    "while {phase} at step {step} of {total}",
+    "while {phase}",
+)
+"""Templates of what a run's record says of its end."""
 
 
 def say(language: str, key: str, **values: object) -> str:
-    """The text under `key` in one language, filled in: for what the server writes (headlines, toasts, tables)."""
-    return WORDS.get(language, EN)[key].format(**values)
+    """The text under `key` in one language, filled in: for what the server writes (headlines, toasts, tables).
+
+    Of `n`, if that is one, it is the text under `key_one`, where the language has such.
+    """
+    table = WORDS.get(language, EN)
+    one = table.get(f"{key}_one") if str(values.get("n")) == "1" else None
+    return (one or table[key]).format(**values)
 
 
 def told(language: str, text: str) -> str:
@@ -575,12 +593,44 @@ def told(language: str, text: str) -> str:
         return str(text)
     if not isinstance(text, Phrase):
         return words
-    return words.format(**{k: told(language, v) if isinstance(v, str) else v for k, v in text.values.items()})
+    # What somebody named themselves stays as it is, also where it is called as something of ours.
+    return words.format(
+        **{
+            key: told(language, value)
+            if isinstance(value, Phrase) or (key in OURS and isinstance(value, str))
+            else value
+            for key, value in text.values.items()
+        }
+    )
 
 
 def error_text(language: str, error: StudioError) -> str:
     """What happened, and what to do."""
-    return f"{told(language, error.message)} {told(language, error.hint)}".strip()
+    message = error.message
+    if isinstance(error, Blocked):
+        reason = words_reasons.say("rule", error.reason, language)
+        message = Phrase("This can't be approved: {reason}", reason=reason)
+    return f"{told(language, message)} {told(language, error.hint)}".strip()
+
+
+def stored_error(language: str, text: str) -> str:
+    """An error that was stored as one text, what happened and what to do: told as far as it is known."""
+    for end in (*(found.end() - 1 for found in re.finditer(r"[.?!] ", text)), len(text)):
+        message, hint = _read_again(text[:end]), _read_again(text[end:].lstrip())
+        if message is not None and hint is not None:
+            return f"{told(language, message)} {told(language, hint)}".strip()
+    return text
+
+
+def _read_again(text: str) -> str | None:
+    """A text that `words_errors` knows, a phrase where it is filled in; None if it is none."""
+    if not text or text in words_errors.JA:
+        return text
+    for template in STORED:
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(template))
+        if found := re.fullmatch(pattern, text, re.DOTALL):
+            return Phrase(template, **{key: _read_again(value) or value for key, value in found.groupdict().items()})
+    return None
 
 
 def t(key: str) -> I18nData:

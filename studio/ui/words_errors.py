@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from studio.ui import words_refusals
+
 JA: dict[str, str] = {
+    **words_refusals.JA,
     # Rows of a file
     "`{column}` is empty": "「{column}」が空です",
     "`{column}` is missing": "「{column}」がありません",

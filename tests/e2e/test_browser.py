@@ -178,7 +178,7 @@ def test_zero_rows_and_a_corrupt_file_are_refused_in_words(serve: Start, visit: 
     page.locator("#import-file input[type=file]").set_input_files(broken)
     expect(page.locator("#import-report")).to_contain_text("2 of 3 rows can't be imported.")
     expect(page.locator("#import-go")).to_be_hidden()
-    expect(page.locator("#import-go-rest")).to_have_text("Import the 1 good rows, leave out the 2 bad ones")
+    expect(page.locator("#import-go-rest")).to_have_text("Import the 1 good row, leave out the 2 bad ones")
     expect(page.locator("#import-report tbody tr")).to_contain_text(["not valid JSON", "`output` is missing"])
     whole = tmp_path / "good.jsonl"
     whole.write_text(good + "\n", encoding="utf-8")
@@ -186,7 +186,7 @@ def test_zero_rows_and_a_corrupt_file_are_refused_in_words(serve: Start, visit: 
     expect(page.locator("#import-preview")).to_be_hidden()
     page.locator("#import-file input[type=file]").set_input_files(whole)
     page.locator("#import-go").click()
-    expect(page.locator("#import-report")).to_contain_text("1 examples added.")
+    expect(page.locator("#import-report")).to_contain_text("1 example added.")
 
 
 def test_examples_are_searched_judged_and_edited(serve: Start, visit: Visit) -> None:

@@ -212,12 +212,12 @@ def test_a_scan_ends_without_a_browser_and_can_be_cancelled(site: tuple[Demo, st
     project = demo.project()
     scans = Scans(Desk(demo.studio))
     scans.start(project.id)
-    until(lambda: scans.value(project.id)["state"] == "done")  # type: ignore[index]
+    until(lambda: scans.value(project.id, "en")["state"] == "done")  # type: ignore[index]
     assert "contradiction" in dataset.facets(demo.studio, project.id).flags
     before = dataset.facets(demo.studio, project.id).flags
     scans.start(project.id)
     scans.cancel(project.id)
-    until(lambda: scans.value(project.id)["state"] == "cancelled")  # type: ignore[index]
+    until(lambda: scans.value(project.id, "en")["state"] == "cancelled")  # type: ignore[index]
     assert dataset.facets(demo.studio, project.id).flags == before
 
 

@@ -272,7 +272,7 @@ def test_the_encoding_is_said_and_can_be_chosen(site: Site, open_part: Open, tmp
     pick(page, "encoding", "Japanese (Shift_JIS, cp932)")
     expect(report).to_contain_text("One row, and it can be imported.")
     page.locator("#import-go").click()
-    expect(report).to_contain_text("1 examples added.")
+    expect(report).to_contain_text("1 example added.")
     assert [e.answer for e in site.rows()] == ["1日20円です。"]
     path = tmp_path / "french.csv"
     plain = "".join(f"Question {n},{'plain ' * 20}\n" for n in range(10_000))
@@ -397,7 +397,7 @@ def test_a_dataset_folder_is_downloaded_and_pushed(site: Site, open_part: Open) 
     page.locator("#export-licence input").fill("cc-by-4.0")
     page.locator("#export-licence input").press("Enter")
     page.locator("#export-go").click()
-    expect(page.locator("#export-result")).to_contain_text("Verified: 1 examples")
+    expect(page.locator("#export-result")).to_contain_text("Verified: 1 example reads")
     folder = site.studio.workspace.exports / site.exports()[0]
     assert "license: cc-by-4.0" in (folder / "README.md").read_text(encoding="utf-8")
     with page.expect_download() as caught:

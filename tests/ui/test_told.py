@@ -1,4 +1,4 @@
-"""Whatever an import can say of a file is said in Japanese too."""
+"""Whatever an error can say on the page is said in Japanese too."""
 
 from __future__ import annotations
 
@@ -13,33 +13,19 @@ import gradio as gr
 import pytest
 
 import studio
-from studio.errors import InvalidInput, Phrase
+from studio import errors
+from studio.errors import Blocked, InvalidInput, NotFound, Phrase, StudioError
 from studio.ui import words, words_errors
 from studio.ui.session import Session, guarded
 
 ROOT = Path(studio.__file__).parent
-SAYING = {"InvalidInput", "ImportRejected", "Cancelled", "HubUnavailable", "DiskFull", "Busy", "WorkError"}
-SAYING |= {"NotTextError", "Broken", "Phrase", "_refuse", "RowError"}
+OTHERS = {"cli", "commands", "data_commands", "console", "ui/words"}
+"""The command line, which speaks English, and what reads the templates of stored errors back."""
+ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, StudioError)}
+SAYING = ERRORS | {"Phrase", "RowError", "NotTextError", "Broken", "_refuse", "_require"}
 """Calls whose texts reach a person."""
-IMPORTING = (
-    "imports",
-    "reading",
-    "formats/reading",
-    "formats/containers",
-    "formats/encodings",
-    "formats/left_out",
-    "formats/json_list",
-    "formats/marks",
-    "formats/shapes",
-    "formats/shape_readers",
-    "formats/turns",
-    "transfer",
-    "hub/dataset",
-    "hub/download",
-    "hub/layout",
-    "hub/reference",
-    "hub/repo",
-    "ui/work",
+MODULES = sorted(
+    name for path in ROOT.rglob("*.py") if (name := str(path.relative_to(ROOT).with_suffix(""))) not in OTHERS
 )
 
 
@@ -52,7 +38,7 @@ def said(module: str) -> Iterator[tuple[str, int, ast.expr]]:
             if name in SAYING:
                 if name == "Phrase" and isinstance(node.args[0], ast.Name):
                     yield module, node.lineno, node.args[0]
-                for argument in node.args:
+                for argument in (*node.args, *(word.value for word in node.keywords if word.arg == "hint")):
                     yield from ((module, node.lineno, part) for part in parts(argument))
 
 
@@ -66,25 +52,35 @@ def parts(argument: ast.expr) -> Iterator[ast.expr]:
         yield argument
 
 
-@pytest.mark.parametrize("module", IMPORTING)
-def test_every_text_an_import_can_say_is_said_in_japanese(module: str) -> None:
+@pytest.mark.parametrize("module", MODULES)
+def test_every_text_an_error_can_say_is_said_in_japanese(module: str) -> None:
     for name, line, text in said(module):
         if isinstance(text, ast.Name):
             pytest.fail(f"{name}:{line}: the template of a Phrase has to stand in its call")
         assert isinstance(text, ast.Constant), (
             f"{name}:{line}: a Phrase keeps what it is filled in with; an f-string doesn't"
         )
-        assert text.value in words_errors.JA, f"{name}:{line}: {text.value}"
+        assert not text.value or text.value in words_errors.JA, f"{name}:{line}: {text.value}"
 
 
 def test_the_scan_finds_what_it_is_to_find() -> None:
-    found = {part.value for module in IMPORTING for _, _, part in said(module) if isinstance(part, ast.Constant)}
-    assert {"`{column}` is empty", "the answer is empty", "not valid JSON", "Split it."} <= found
+    found = {part.value for module in MODULES for _, _, part in said(module) if isinstance(part, ast.Constant)}
+    assert {
+        "`{column}` is empty",
+        "the answer is empty",
+        "not valid JSON",
+        "Split it.",
+        "A project needs a name.",
+    } <= found
 
 
 def test_placeholders_match() -> None:
     for english, japanese in words_errors.JA.items():
-        assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", japanese)), english
+        assert placeholders(english) == placeholders(japanese), english
+
+
+def placeholders(text: str) -> set[str]:
+    return set(re.findall(r"{(\w+)(?:![rs])?(?::[^{}\"]*)?}", text))
 
 
 def test_phrases_are_told_with_what_they_are_filled_in_with() -> None:
@@ -95,6 +91,51 @@ def test_phrases_are_told_with_what_they_are_filled_in_with() -> None:
     assert words.told("ja", said) == "「回答 {x}」が空です（a.csv）"
     assert words.told("ja", "never translated") == "never translated"
     assert words.error_text("ja", InvalidInput(inner, "Split it.")) == "「回答 {x}」が空です 分けてください。"
+
+
+def test_what_somebody_named_themselves_is_never_translated() -> None:
+    assert (
+        words.told("ja", Phrase("There is no project {name!r}.", name="test"))
+        == "「test」というプロジェクトはありません。"
+    )
+    held = Phrase(
+        "“{question}” {kept}: shown to the model with its answer, it would test nothing any more.",
+        question="model",
+        kept=Phrase("is kept for {side}", side="test"),
+    )
+    assert words.told("ja", held).startswith("「model」はテスト用に取ってあります。")
+
+
+def test_a_rule_that_blocks_is_told_with_its_own_sentence() -> None:
+    blocked = Blocked("The answer must contain “refund”.")
+    assert words.error_text("en", blocked) == str(blocked)
+    assert words.error_text("ja", blocked).startswith("承認できません：回答に「refund」を")
+
+
+def test_a_stored_error_is_told_as_far_as_it_is_known() -> None:
+    text = (
+        "The training process ended without a word, while training at step 3 of 10. "
+        "It may have run out of memory or been stopped from outside. Try again."
+    )
+    assert words.stored_error("en", text) == text
+    assert words.stored_error("ja", text).startswith(
+        "学習が何も告げずに終わりました（学習中のとき、10ステップ中3）。 メモリー"
+    )
+    assert words.stored_error("ja", "The loss stopped being a number. Lower the learning rate.").endswith(
+        "学習率を下げてください。"
+    )
+    assert (
+        words.stored_error("ja", "KeyError: 'x' The log has the details.") == "KeyError: 'x' The log has the details."
+    )
+    assert words.stored_error("ja", "") == ""
+
+
+def test_names_in_quotation_marks_are_told_too() -> None:
+    missing = NotFound(
+        Phrase("There is no adapter {name!r} in this project.", name="v9"), "List them with: studio adapters list"
+    )
+    assert str(missing) == "There is no adapter 'v9' in this project. List them with: studio adapters list"
+    assert words.error_text("ja", missing).startswith("このプロジェクトに「v9」というアダプターはありません。")
 
 
 def test_a_copy_of_a_phrase_is_the_same_phrase() -> None:

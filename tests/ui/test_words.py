@@ -17,14 +17,28 @@ from studio.ui.rows_table import RowsTable
 
 
 def test_both_languages_have_the_same_keys() -> None:
-    assert words.WORDS["en"].keys() == words.WORDS["ja"].keys()
+    # Japanese has no singular of its own.
+    singular = {key for key in words.EN if key.endswith("_one") and key.removesuffix("_one") in words.EN}
+    assert words.EN.keys() - singular == words.JA.keys() - singular
+    assert words.JA.keys() <= words.EN.keys()
     assert all(key.startswith("app.") for key in words.EN)
     assert all(text.strip() for table in words.WORDS.values() for text in table.values())
 
 
 def test_placeholders_match() -> None:
+    for key, text in words.JA.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", words.EN[key])), key
     for key, text in words.EN.items():
-        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", words.JA[key])), key
+        if "{n}" not in text and key.endswith("_one") and (many := words.EN.get(key.removesuffix("_one"))):
+            assert set(re.findall(r"{\w+}", text)) <= set(re.findall(r"{\w+}", many)), key
+
+
+def test_one_is_said_in_the_singular() -> None:
+    assert words.say("en", "app.import.go_all", n="1") == "Import 1 row"
+    assert words.say("en", "app.import.go_all", n=2) == "Import 2 rows"
+    assert words.say("ja", "app.import.go_all", n=1) == words.JA["app.import.go_all"].format(n=1)
+    rest = words.say("en", "app.import.leave_out", n="1")
+    assert words.say("en", "app.import.go_rest", n="1", rest=rest) == "Import the 1 good row, leave out the bad one"
 
 
 def test_every_word_a_script_names_exists() -> None:
