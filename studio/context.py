@@ -62,6 +62,13 @@ class Unchecked:
         with self._lock:
             return min(self._last + quiet_s, self._first + most_s) - time.monotonic() if self._rows else 0.0
 
+    def leave_out(self, project_id: str, versions: Mapping[str, int]) -> None:
+        """These versions were looked at otherwise."""
+        with self._lock:
+            waiting = self._rows.get(project_id, {})
+            for id_ in [id_ for id_, version in waiting.items() if version <= versions.get(id_, 0)]:
+                del waiting[id_]
+
     def take(self) -> dict[str, dict[str, int]]:
         with self._lock:
             rows, self._rows = self._rows, {}

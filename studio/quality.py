@@ -77,6 +77,8 @@ def scan_project(
     if stop.is_set():
         raise Cancelled("The scan was stopped.", "The flags stay as they were.")
     studio.store.flags.replace(project_id, flags, kinds=KINDS_OF_SCAN, example_ids=None)
+    # Looked at by itself afterwards, a row would lose what only all of them together show.
+    studio.unchecked.leave_out(project_id, {e.id: e.version for e in examples})
     progress(1.0, "done")
     return Scanned(len(examples), len(flags), studio.store.flags.counts(project_id))
 

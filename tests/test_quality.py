@@ -271,6 +271,13 @@ def test_saves_in_a_row_are_looked_at_together_once_it_is_quiet(studio: Studio, 
     assert studio.store.flags.counts(project.id) == {"pii": 1}
 
 
+def test_a_scan_is_not_undone_by_the_look_at_a_save_before_it(studio: Studio, project: Project) -> None:
+    asked = [dataset.add(studio, project.id, f"Whom can I ask for {n * 7919:b}?", "The clerk.") for n in range(2)]
+    quality.scan_project(studio, project.id)
+    late = dataset.edit(studio, asked[1].id, answer="The clerk, or the door.")
+    assert studio.unchecked.take() == {project.id: {late.id: 2}}
+
+
 def test_nothing_is_written_where_nothing_was_found(studio: Studio, project: Project) -> None:
     made = dataset.add(studio, project.id, ASKED, "20 cents a day.")
     settled(studio)
