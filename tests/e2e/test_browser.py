@@ -342,7 +342,7 @@ def test_a_killed_run_says_where_it_was_and_is_tried_again(serve: Start, visit: 
     expect(bar).to_contain_text("Training did not finish.")
     expect(bar).to_contain_text("ended without a word, while")
     bar.get_by_role("button", name="Try again").click()
-    expect(bar.locator(".st-headline")).to_contain_text("is live: learned 0 of 32", timeout=180_000)
+    expect(bar.locator(".st-headline")).to_contain_text("is live: learned 0 of 32", timeout=60_000)
 
 
 def test_a_broken_adapter_is_refused_and_the_base_goes_on(serve: Start, visit: Visit) -> None:
