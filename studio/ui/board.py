@@ -13,7 +13,8 @@ from studio.errors import StudioError
 from studio.rows import RowFilter
 from studio.ui.component import ScriptedHTML
 from studio.ui.session import Desk, Session, author_of
-from studio.ui.words import error_text, say
+from studio.ui.told import error_text
+from studio.ui.words import say
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ from studio.ui.chat_sides import BASE, BOTH, LIVE, Left, Right, left_side, right
 from studio.ui.session import QUIET, Desk, Session, author_of, guarded, with_conversation
 from studio.ui.shell import PanelToggles
 from studio.ui.thread import Thread
-from studio.ui.words import error_text, say, t
+from studio.ui.told import error_text
+from studio.ui.words import say, t
 
 FRAME_S = 0.08
 """Shortest time between two updates of an answer being written."""

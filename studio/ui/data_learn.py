@@ -16,7 +16,8 @@ from studio.rows import RowFilter
 from studio.ui import data_rows
 from studio.ui.board import Asked, Board, is_same, look, offset_of, wire
 from studio.ui.session import QUIET, Desk, Session
-from studio.ui.words import error_text, t
+from studio.ui.told import error_text
+from studio.ui.words import t
 
 PAGE = 12
 LISTS = ("left_out", "cut", "noted", "learned")

@@ -27,7 +27,8 @@ from studio.ui.rows_table import (
     timeline_value,
 )
 from studio.ui.session import Desk, Session, author_of
-from studio.ui.words import error_text, say
+from studio.ui.told import error_text
+from studio.ui.words import say
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from studio.rows import Rule
 from studio.ui import data_rows, words_reasons
 from studio.ui.board import Asked, Board, Reply, is_same, look, offset_of, wire
 from studio.ui.session import QUIET, Desk, Session
-from studio.ui.words import error_text, t
+from studio.ui.told import error_text
+from studio.ui.words import t
 
 SHOWN = 5
 """Rows shown of those that break a rule."""

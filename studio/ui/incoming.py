@@ -13,7 +13,8 @@ from studio.formats import Draft, Encoding, Preview
 from studio.imports import Checked, ImportReport
 from studio.sources import Source
 from studio.ui.downloads import Downloads
-from studio.ui.words import EN, say, told
+from studio.ui.told import told
+from studio.ui.words import EN, say
 
 MAX_UPLOAD_MB = 200
 """Largest file that a browser may send."""

@@ -14,7 +14,8 @@ from studio.model.catalogue import ModelEntry, load_catalogue, resolve
 from studio.model.probe import probe
 from studio.model.pull import locate
 from studio.ui.session import QUIET, Desk, Session, guarded
-from studio.ui.words import error_text, say, t
+from studio.ui.told import error_text
+from studio.ui.words import say, t
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from studio.formats import FormatName, Written
 from studio.rows import Facets
 from studio.ui.downloads import Downloads
 from studio.ui.incoming import outcome_html
-from studio.ui.words import say, told
+from studio.ui.told import told
+from studio.ui.words import say
 
 if TYPE_CHECKING:
     from studio.hub.push import Pushed

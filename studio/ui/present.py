@@ -14,7 +14,8 @@ from studio.records import CheckResult, Score
 from studio.rows import Beside, Notice
 from studio.training import Loop, Plan, Progress
 from studio.ui import markdown
-from studio.ui.words import error_text, say, stored_error, told
+from studio.ui.told import error_text, stored_error, told
+from studio.ui.words import say
 
 Names = Callable[[str | None], str]
 

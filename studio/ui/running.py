@@ -10,7 +10,7 @@ from studio.context import Studio
 from studio.errors import Cancelled, InvalidInput, Phrase
 from studio.ui.board import Asked, Gesture, Reply
 from studio.ui.session import Desk, Session
-from studio.ui.words import error_text
+from studio.ui.told import error_text
 from studio.ui.work import Work
 
 SOON_S = 0.6

@@ -7,7 +7,7 @@ from typing import Any
 from studio import quality
 from studio.errors import Cancelled
 from studio.ui.session import Desk
-from studio.ui.words import error_text
+from studio.ui.told import error_text
 from studio.ui.work import Work
 
 KIND = "scan"

@@ -17,7 +17,7 @@ from studio import conversation, projects
 from studio.context import Studio
 from studio.errors import NotFound, StudioError, WorkError
 from studio.ui.downloads import Downloads
-from studio.ui.words import error_text
+from studio.ui.told import error_text
 from studio.ui.work import Works
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from studio.jobdir import JobDir
 from studio.records import Recipe, Run
 from studio.ui import present
 from studio.ui.session import QUIET, Desk, Session, guarded
-from studio.ui.words import error_text, say, stored_error, t
+from studio.ui.told import error_text, stored_error
+from studio.ui.words import say, t
 
 SHOWN_RUNS = 50
 COLUMNS = ("status", "method", "rows", "snapshot", "learned", "time", "when", "note")

@@ -1,4 +1,4 @@
-"""What errors say, in Japanese: by their English text, or by the template of their `Phrase` (`words.told`)."""
+"""What errors say, in Japanese: by their English text, or by the template of their `Phrase` (`told.told`)."""
 
 from __future__ import annotations
 

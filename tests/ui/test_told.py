@@ -15,7 +15,7 @@ import pytest
 import studio
 from studio import errors
 from studio.errors import Blocked, InvalidInput, NotFound, Phrase, StudioError
-from studio.ui import words, words_errors
+from studio.ui import told, words_errors
 from studio.ui.session import Session, guarded
 
 ROOT = Path(studio.__file__).parent
@@ -87,15 +87,15 @@ def test_phrases_are_told_with_what_they_are_filled_in_with() -> None:
     inner = Phrase("`{column}` is empty", column="回答 {x}")
     said = Phrase("{reason} ({file})", reason=inner, file="a.csv")
     assert said == "`回答 {x}` is empty (a.csv)"
-    assert words.told("en", said) == said
-    assert words.told("ja", said) == "「回答 {x}」が空です（a.csv）"
-    assert words.told("ja", "never translated") == "never translated"
-    assert words.error_text("ja", InvalidInput(inner, "Split it.")) == "「回答 {x}」が空です 分けてください。"
+    assert told.told("en", said) == said
+    assert told.told("ja", said) == "「回答 {x}」が空です（a.csv）"
+    assert told.told("ja", "never translated") == "never translated"
+    assert told.error_text("ja", InvalidInput(inner, "Split it.")) == "「回答 {x}」が空です 分けてください。"
 
 
 def test_what_somebody_named_themselves_is_never_translated() -> None:
     assert (
-        words.told("ja", Phrase("There is no project {name!r}.", name="test"))
+        told.told("ja", Phrase("There is no project {name!r}.", name="test"))
         == "「test」というプロジェクトはありません。"
     )
     held = Phrase(
@@ -103,13 +103,13 @@ def test_what_somebody_named_themselves_is_never_translated() -> None:
         question="model",
         kept=Phrase("is kept for {side}", side="test"),
     )
-    assert words.told("ja", held).startswith("「model」はテスト用に取ってあります。")
+    assert told.told("ja", held).startswith("「model」はテスト用に取ってあります。")
 
 
 def test_a_rule_that_blocks_is_told_with_its_own_sentence() -> None:
     blocked = Blocked("The answer must contain “refund”.")
-    assert words.error_text("en", blocked) == str(blocked)
-    assert words.error_text("ja", blocked).startswith("承認できません：回答に「refund」を")
+    assert told.error_text("en", blocked) == str(blocked)
+    assert told.error_text("ja", blocked).startswith("承認できません：回答に「refund」を")
 
 
 def test_a_stored_error_is_told_as_far_as_it_is_known() -> None:
@@ -117,17 +117,15 @@ def test_a_stored_error_is_told_as_far_as_it_is_known() -> None:
         "The training process ended without a word, while training at step 3 of 10. "
         "It may have run out of memory or been stopped from outside. Try again."
     )
-    assert words.stored_error("en", text) == text
-    assert words.stored_error("ja", text).startswith(
+    assert told.stored_error("en", text) == text
+    assert told.stored_error("ja", text).startswith(
         "学習が何も告げずに終わりました（学習中のとき、10ステップ中3）。 メモリー"
     )
-    assert words.stored_error("ja", "The loss stopped being a number. Lower the learning rate.").endswith(
+    assert told.stored_error("ja", "The loss stopped being a number. Lower the learning rate.").endswith(
         "学習率を下げてください。"
     )
-    assert (
-        words.stored_error("ja", "KeyError: 'x' The log has the details.") == "KeyError: 'x' The log has the details."
-    )
-    assert words.stored_error("ja", "") == ""
+    assert told.stored_error("ja", "KeyError: 'x' The log has the details.") == "KeyError: 'x' The log has the details."
+    assert told.stored_error("ja", "") == ""
 
 
 def test_names_in_quotation_marks_are_told_too() -> None:
@@ -135,7 +133,7 @@ def test_names_in_quotation_marks_are_told_too() -> None:
         Phrase("There is no adapter {name!r} in this project.", name="v9"), "List them with: studio adapters list"
     )
     assert str(missing) == "There is no adapter 'v9' in this project. List them with: studio adapters list"
-    assert words.error_text("ja", missing).startswith("このプロジェクトに「v9」というアダプターはありません。")
+    assert told.error_text("ja", missing).startswith("このプロジェクトに「v9」というアダプターはありません。")
 
 
 def test_a_copy_of_a_phrase_is_the_same_phrase() -> None:
