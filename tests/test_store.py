@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from studio.errors import StoreBroken
+from studio.errors import Cancelled, StoreBroken, StudioError
 from studio.records import (
     Adapter,
     BaseIdentity,
@@ -233,6 +234,31 @@ def test_a_search_index_that_is_lost_damaged_or_of_another_database_is_made_agai
     store = Store(tmp_path / "studio.duckdb")
     assert store.examples.count("p", text="zebra") == 0
     store.close()
+
+
+def test_closing_waits_for_what_is_under_way_and_refuses_what_comes_after(tmp_path: Path) -> None:
+    store = Store(tmp_path / "studio.duckdb")
+    began, ends = threading.Barrier(4), []
+
+    def ask() -> None:
+        began.wait()
+        while True:
+            try:
+                store.examples.append([example(answer="kept")])
+                store.examples.count("p")
+            except StudioError as error:
+                ends.append(error)
+                return
+
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    began.wait()
+    time.sleep(0.2)
+    store.close()
+    for thread in asking:
+        thread.join()
+    assert [(type(end), str(end)) for end in ends] == [(Cancelled, "The studio is being closed.")] * 3
 
 
 def test_a_transaction_that_fails_leaves_nothing_in_the_search_index(store: Store) -> None:

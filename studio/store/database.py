@@ -11,11 +11,12 @@ from typing import Any
 
 import duckdb
 
-from studio.errors import DiskFull, InvalidInput, Phrase, StoreBroken, WorkspaceInUse
+from studio.errors import Cancelled, DiskFull, InvalidInput, Phrase, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
 MEMORY_LIMIT = "128MB"
 KEPT_STATEMENTS = 200
+CLOSE_WAIT_S = 30.0
 Row = dict[str, Any]
 Add = Callable[[str, Any], None]
 """`Database.add` or `Appending.add`."""
@@ -32,6 +33,36 @@ def as_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
+class _Uses:
+    """Who uses the database just now; once it is closed, nobody begins any more."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count, self._is_closed = 0, False
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Raises:
+        Cancelled: the database is closed.
+        """
+        with self._changed:
+            if self._is_closed:
+                raise Cancelled("The studio is being closed.")
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._count -= 1
+                self._changed.notify_all()
+
+    def close(self, wait_s: float) -> None:
+        """Wait until all that began before has ended, but no longer than that."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.wait_for(lambda: not self._count, wait_s)
+
+
 class Database:
     """One DuckDB file, shared by threads: reads take a cursor each, writes take turns."""
 
@@ -44,6 +75,7 @@ class Database:
         self._local = threading.local()
         self._ids_lock = threading.Lock()
         self._connection_lock = threading.Lock()
+        self._uses = _Uses()
         self._statements: dict[str, duckdb.Statement] = {}
         self.commits = 0
         """Changes with every change anyone can read: what was counted at one number holds while it stays."""
@@ -84,7 +116,10 @@ class Database:
             raise
 
     def close(self) -> None:
-        with self._write_lock, self._connection_lock:
+        """Calls and transactions that are under way end first; what comes after them is refused. What takes too long is
+        lost, as in a crash."""
+        self._uses.close(CLOSE_WAIT_S)
+        with self._connection_lock, contextlib.suppress(duckdb.ResourceInUseException):
             self._connection.close()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
@@ -109,8 +144,8 @@ class Database:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query as dictionaries. Inside `transaction` of this thread, sees its changes."""
-        cursor = getattr(self._local, "cursor", None) or self._cursor()
-        with _errors():
+        with self._uses.one() if not self.is_writing else contextlib.nullcontext(), _errors():
+            cursor = getattr(self._local, "cursor", None) or self._cursor()
             result = cursor.execute(self._parsed(sql), list(parameters))
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -136,12 +171,17 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reading]:
         """Several queries that all see the database as it was when the first was asked."""
-        cursor = self._cursor()
+        with self._uses.one(), _errors():
+            cursor = self._cursor()
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
         try:
-            with _errors():
-                cursor.execute("BEGIN TRANSACTION READ ONLY")
-            yield Reading(cursor)
+            yield Reading(cursor, self._uses)
         finally:
+            self._give_back(cursor)
+
+    def _give_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Take back what it had not committed, and close it; where the database is closed, both are done."""
+        with contextlib.suppress(Cancelled), self._uses.one():
             with contextlib.suppress(duckdb.Error):
                 cursor.execute("ROLLBACK")
             cursor.close()
@@ -149,12 +189,18 @@ class Database:
     def stream(self, sql: str, rows: int = 10_000) -> Iterator[Any]:
         """The result of a query as Arrow batches of so many rows, in the order of the table; they are made while one
         goes on."""
-        cursor = self._cursor()
+        with self._uses.one(), _errors():
+            cursor = self._cursor()
+            reader = cursor.sql(sql).to_arrow_reader(rows)
         try:
-            with _errors():
-                yield from cursor.sql(sql).to_arrow_reader(rows)
+            while True:
+                with self._uses.one(), _errors():
+                    batch = next(reader, None)
+                if batch is None:
+                    return
+                yield batch
         finally:
-            cursor.close()
+            self._give_back(cursor)
 
     def identity(self) -> str:
         """Tells this database from every other."""
@@ -208,23 +254,23 @@ class Database:
             with self._ids_lock:
                 below = self._last_content_id
                 self._appending.append(below)
-            cursor = self._cursor()
             try:
-                with _errors():
+                with self._uses.one(), _errors():
+                    cursor = self._cursor()
                     cursor.execute("BEGIN TRANSACTION")
-                self._hold(cursor if alone else None)
-                yield Appending(cursor, self._turn)
+                try:
+                    self._hold(cursor if alone else None)
+                    yield Appending(cursor, self._uses, self._turn)
+                finally:
+                    self._hold(None)
+                    self._give_back(cursor)  # after a commit there is nothing to roll back
             finally:
-                self._hold(None)
-                with contextlib.suppress(duckdb.Error):
-                    cursor.execute("ROLLBACK")  # after a commit there is nothing to roll back
-                cursor.close()
                 with self._ids_lock:
                     self._appending.remove(below)
 
     @contextlib.contextmanager
     def _turn(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        with self._write_lock:
+        with self._write_lock, self._uses.one():
             self._hold(cursor)
             try:
                 yield
@@ -250,7 +296,7 @@ class Database:
         if getattr(self._local, "cursor", None) is not None:
             yield self._local.cursor
             return
-        with self._write_lock:
+        with self._uses.one(), self._write_lock:
             cursor = self._cursor()
             with _errors():
                 cursor.execute("BEGIN TRANSACTION")
@@ -306,13 +352,15 @@ class Appending:
     def __init__(
         self,
         cursor: duckdb.DuckDBPyConnection,
+        uses: _Uses,
         turn: Callable[[duckdb.DuckDBPyConnection], contextlib.AbstractContextManager[None]],
     ) -> None:
-        self._cursor, self._turn = cursor, turn
+        self._cursor, self._uses, self._turn = cursor, uses, turn
 
     def add(self, table: str, batch: Any, constants: Mapping[str, Any] | None = None) -> None:
         """Insert an Arrow table; what it has no column for is in `constants`."""
-        _add(self._cursor, table, batch, constants or {})
+        with self._uses.one():
+            _add(self._cursor, table, batch, constants or {})
 
     def interrupt(self) -> None:
         """Make the statement that runs, in whatever thread, end with an error."""
@@ -328,23 +376,23 @@ class Appending:
 class Reading:
     """Queries within one read transaction; made by `Database.reading`."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = cursor
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, uses: _Uses) -> None:
+        self._cursor, self._uses = cursor, uses
 
     def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
         """The result as NumPy arrays, one a column: little memory for many rows."""
-        with _errors():
+        with self._uses.one(), _errors():
             return self._cursor.execute(sql, list(parameters)).fetchnumpy()
 
     def table(self, sql: str, batch: Any) -> Any:
         """The result as an Arrow table; the query may read the Arrow table `batch` under that name."""
-        with _errors():
+        with self._uses.one(), _errors():
             self._cursor.register("batch", batch)
             return self._cursor.sql(sql).to_arrow_table()
 
     def rows(self, sql: str, parameters: Sequence[Any] = (), batch: Any = None) -> list[Row]:
         """The rows as dictionaries; the query may read the Arrow table `batch` under that name."""
-        with _errors():
+        with self._uses.one(), _errors():
             if batch is not None:
                 self._cursor.register("batch", batch)
             result = self._cursor.execute(sql, list(parameters))
