@@ -15,7 +15,7 @@ from typing import Any
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
 from studio.store.database import Database, Row, as_stored
-from studio.store.frozen import FrozenRows
+from studio.store.frozen import FrozenRows, oldest_first
 from studio.store.search import SearchIndex
 from studio.store.stored import (
     BATCH,
@@ -335,10 +335,8 @@ class Examples:
         where, parameters = self._where(project_id, rows)
         with self._db.reading() as read:
             # Which rows, not yet their texts: sorting the texts themselves would take their size in memory.
-            order = read.columns(
-                f"SELECT v.n, v.version, v.content_id FROM row_versions v {where} ORDER BY v.n", parameters
-            )
-            yield FrozenRows(read, self._db.stream, order)
+            found = read.columns(f"SELECT v.n, v.version, v.content_id FROM row_versions v {where}", parameters)
+            yield FrozenRows(read, self._db.stream, oldest_first(found))
 
     def count(
         self,
