@@ -73,6 +73,15 @@ def test_rows_keep_the_order_of_the_file(studio: Studio, project: Project, tmp_p
     assert [e.question for e in studio.store.examples.find(project.id)] == [r["instruction"] for r in rows]
 
 
+def test_what_was_imported_is_in_the_file_and_holds_no_save_up(
+    studio: Studio, project: Project, tmp_path: Path
+) -> None:
+    rows = [{"instruction": f"Question {n}?", "output": f"Answer {n}. " * 50} for n in range(3000)]
+    imports.import_file(studio, project.id, write(tmp_path, rows, "rows.jsonl"))
+    log = studio.workspace.database.with_name("studio.duckdb.wal")
+    assert not log.exists() or log.stat().st_size < 10_000
+
+
 def test_a_file_of_another_system(studio: Studio, project: Project, tmp_path: Path) -> None:
     path = tmp_path / "windows.jsonl"
     path.write_bytes(

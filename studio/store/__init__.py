@@ -61,6 +61,7 @@ class Store:
             load = Load(self._database, appending, action, source, self.examples.keys(action.project_id))
             with closing(load):
                 yield load
+        self._database.checkpoint()
 
     def close(self) -> None:
         self.search.close()

@@ -280,6 +280,12 @@ class Database:
             finally:
                 self._hold(None)
 
+    def checkpoint(self) -> None:
+        """Move what was committed from the log into the file; done by itself, it would hold up the next who saves."""
+        with self._uses.one(), self._write_lock, contextlib.suppress(duckdb.TransactionException):
+            # Not while somebody else is in a transaction: then it is done by itself at some later time.
+            self._cursor().execute("CHECKPOINT")
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run one statement that changes something; durable when this returns (inside `transaction`: at its end)."""
         with self.transaction() as cursor, _errors():
