@@ -155,7 +155,7 @@ def _as_columns(frozen: FrozenRows, out: Path, progress: Progress, cancelled: th
         written, parts = write_columns(batches(), out)
     except TooWideError:
         return None
-    differences = verify_columns(out, parts, pick)
+    written, differences = verify_columns(written, parts, pick)
     progress(total, total)
     return Exported(written, differences)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ class Part:
 
 
 def write_columns(batches: Iterable[Batch], out: Path) -> tuple[Written, list[Part]]:
-    """Write `batches` to `out`, all or nothing. One batch is written while the next is made.
+    """Write `batches` to `out`, all or nothing. One batch is written while the next is made. The file's hash is taken
+    by `verify_columns`.
 
     Raises:
         InvalidInput: `out` can't be written.
@@ -94,7 +95,7 @@ def write_columns(batches: Iterable[Batch], out: Path) -> tuple[Written, list[Pa
                 writer.shutdown()
                 table.close()
             tally.rows = tally.examples = table.rows
-        return written_of("parquet", out, tally, file_sha256(out), (out,), False), parts
+        return written_of("parquet", out, tally, "", (out,), False), parts
     except OSError as error:
         raise InvalidInput(
             Phrase("{path} can't be written: {reason}.", path=out, reason=error.strerror or error)
@@ -191,14 +192,24 @@ def _flat(array: pa.Array, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def verify_columns(
-    path: Path, parts: Sequence[Part], examples: Callable[[Sequence[int]], Sequence[Example]]
-) -> tuple[str, ...]:
+    written: Written, parts: Sequence[Part], examples: Callable[[Sequence[int]], Sequence[Example]]
+) -> tuple[Written, tuple[str, ...]]:
     """Read the whole file again and compare each batch with what was given to be written; and the samples with their
-    examples, as an import reads them. Returns what differs.
+    examples, as an import reads them. Returns what was written with the file's hash, and what differs.
 
     Args:
         examples: gives the rows at places, counted through the batches.
     """
+    path = written.path
+    with ThreadPoolExecutor(1, "hash") as hashing:
+        sha256 = hashing.submit(file_sha256, path)
+        differences = _differences(path, parts, examples)
+        return replace(written, sha256=sha256.result()), differences
+
+
+def _differences(
+    path: Path, parts: Sequence[Part], examples: Callable[[Sequence[int]], Sequence[Example]]
+) -> tuple[str, ...]:
     with pq.ParquetFile(path) as file:
         groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
     begins = np.cumsum([0, *groups])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _STATE = ", ".join(f"v.{name}" for name in STATE_COLUMNS)
 _AT_ONCE = 5
 """Batches whose versions are read at once; they are small beside the texts."""
+_AHEAD = 5_000
+"""Texts that are looked up at once: a look-up of a few takes nearly as long as one of many."""
 _DENSE = 4
 """Up to so many times the texts that are wanted, all of a stretch are read in one go."""
 
@@ -94,6 +96,8 @@ class _Passing:
         if len(passing) and _DENSE * len(passing) < passing[-1] - passing[0]:
             behind[:] = True
         self._behind = behind
+        self._late, self._looked_up = ids[behind], 0
+        self._late_texts: Any = None
         self._stream = stream(
             f"SELECT c.id AS number, {columns} FROM contents c"
             + (f" WHERE c.id BETWEEN {passing[0]} AND {passing[-1]}" if len(passing) else "")
@@ -107,7 +111,7 @@ class _Passing:
         behind = self._behind[start : start + len(some)]
         found = [self._next(some["content_id"].to_numpy()[~behind])] if not behind.all() else []
         if behind.any():
-            found.append(self._rows.look_up(self._columns, some.filter(pa.array(behind))))
+            found.append(self._next_late(int(behind.sum())))
         return _in_order(pa.concat_tables(found), some["content_id"])
 
     def _next(self, ids: Any) -> pa.Table:
@@ -131,14 +135,32 @@ class _Passing:
                 break
         return pa.Table.from_batches(found)
 
+    def _next_late(self, count: int) -> pa.Table:
+        """The next so many of those that are looked up."""
+        import pyarrow as pa
+
+        left = self._late_texts
+        if left is None or len(left) < count:
+            held = 0 if left is None else len(left)
+            ids = self._late[self._looked_up :][: max(count - held, _AHEAD)]
+            self._looked_up += len(ids)
+            found = _ordered(self._rows.look_up(self._columns, pa.table({"content_id": ids})), ids)
+            left = pa.concat_tables([left, found]) if held else found
+        self._late_texts = left.slice(count)
+        return left.slice(0, count)
+
 
 def _in_order(table: pa.Table, wanted: Any) -> pa.Table:
     """The table with the values of its column `number` in the order of `wanted`, without that column."""
-    found, numbers = table["number"].to_numpy(), wanted.to_numpy()
-    if len(found) != len(numbers) or not np.array_equal(found, numbers):
-        order = np.argsort(found)
-        table = table.take(order[np.searchsorted(found, numbers, sorter=order)])
-    return table.drop_columns("number")
+    return _ordered(table, wanted.to_numpy()).drop_columns("number")
+
+
+def _ordered(table: pa.Table, numbers: Any) -> pa.Table:
+    found = table["number"].to_numpy()
+    if len(found) == len(numbers) and np.array_equal(found, numbers):
+        return table
+    order = np.argsort(found)
+    return table.take(order[np.searchsorted(found, numbers, sorter=order)])
 
 
 def _beside(table: pa.Table, other: pa.Table) -> pa.Table:

@@ -15,6 +15,7 @@ import pytest
 from studio import dataset, exports, projects
 from studio.context import Studio
 from studio.formats import Batch, TooWideError, Written, verify_columns, write, write_columns
+from studio.formats.atomic import file_sha256
 from studio.formats.columns import Part, digest
 from studio.records import Example, Turn, new_id
 from studio.rows import RowFilter
@@ -81,7 +82,9 @@ def _same_files(studio: Studio, project_id: str, folder: Path) -> int:
     assert columns.schema.equals(rows.schema)
     assert columns.to_pylist() == rows.to_pylist()
     assert digest(columns) == digest(rows)
-    assert verify_columns(written.path, parts, lambda places: [given[i] for i in places]) == ()
+    whole, differences = verify_columns(written, parts, lambda places: [given[i] for i in places])
+    assert differences == ()
+    assert whole == replace(written, sha256=file_sha256(written.path))
     return written.rows
 
 
@@ -102,9 +105,13 @@ def test_conversations_and_odd_rows_stand_among_the_plain_ones(studio: Studio, p
     assert _same_files(studio, project_id, tmp_path) == 614
 
 
-def test_rows_that_were_edited_and_few_of_many_are_themselves(studio: Studio, project_id: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [1, 3, 5000])
+def test_rows_that_were_edited_and_few_of_many_are_themselves(
+    studio: Studio, project_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    monkeypatch.setattr("studio.store.frozen._AHEAD", ahead)
     examples = studio.store.examples.find(project_id)
-    for number in (3, 4, 150, 299):
+    for number in (3, 4, 150, 199, 201, 299):
         dataset.edit(studio, examples[number].id, answer=f"edited {number}")
     dataset.set_status(studio, examples[7].id, "draft")
     _same_files(studio, project_id, tmp_path)
@@ -130,7 +137,7 @@ def test_damage_is_found(studio: Studio, project_id: str, tmp_path: Path) -> Non
     written, parts, given = _written(studio, project_id, tmp_path / "columns.parquet")
 
     def found() -> str:
-        return verify_columns(written.path, parts, lambda places: [given[i] for i in places])[0]
+        return verify_columns(written, parts, lambda places: [given[i] for i in places])[1][0]
 
     table = pq.read_table(written.path)
     notes = table["note"].to_pylist()
@@ -147,7 +154,7 @@ def test_damage_is_found(studio: Studio, project_id: str, tmp_path: Path) -> Non
 def test_rows_go_through_the_importer_again(studio: Studio, project_id: str, tmp_path: Path) -> None:
     written, parts, given = _written(studio, project_id, tmp_path / "columns.parquet")
     given[290] = replace(given[290], note="what an import would have to find")
-    found = verify_columns(written.path, parts, lambda places: [given[i] for i in places])
+    _, found = verify_columns(written, parts, lambda places: [given[i] for i in places])
     assert found == (f"batch 3: {given[290].id}: after importing it again it is another",)
 
 
