@@ -18,7 +18,7 @@ from typing import Any, get_args
 from studio import commands, data_commands, set_commands
 from studio.errors import StudioError
 from studio.records import Status
-from studio.rows import RuleKind, Sort
+from studio.rows import Method, RuleKind, Sort
 from studio.settings import Settings
 
 SHAPES = (
@@ -29,7 +29,7 @@ FORMATS = (
     "hf",
 )  # fmt: skip
 """As `studio.formats` has them; a test compares. Importing it here would make `--help` slow."""
-SORTS, RULES = get_args(Sort), get_args(RuleKind)
+SORTS, RULES, METHODS = get_args(Sort), get_args(RuleKind), get_args(Method)
 
 Handler = Callable[[argparse.Namespace, Settings], None]
 
@@ -202,6 +202,15 @@ def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Calla
 
 
 def _add_set_commands(add: Callable[..., argparse.ArgumentParser], group: Callable[[str, str], Any]) -> None:
+    augment = add("augment", set_commands.augment, "make drafts of more examples: approved ones in other words")
+    augment.add_argument("--method", required=True, choices=METHODS)
+    augment.add_argument("--n", type=int, default=1, metavar="N", help="drafts of one example, at most")
+    augment.add_argument("--seed", type=int, default=0, help="another one gives other drafts")
+    augment.add_argument(
+        "--adapter", help="the adapter that rewords, by id or name (default: the base, which is better)"
+    )
+    _add_filter(augment)
+
     split = add("split", set_commands.split, "show or set how rows are held back for validation and test")
     split.add_argument("--validation", type=float, metavar="SHARE", help="0 to 0.9")
     split.add_argument("--test", type=float, metavar="SHARE", help="0 to 0.9")

@@ -1,4 +1,4 @@
-"""The commands about sets of rows: the split and snapshots. One use case each.
+"""The commands about sets of rows: more of them, the split and snapshots. One use case each.
 
 Imports wait until a command needs them, as in `commands`.
 """
@@ -7,12 +7,41 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from studio.console import filter_of, opened, print_value, project_of, stoppable, tenths
-from studio.errors import InvalidInput
+from studio.errors import Cancelled, InvalidInput
 from studio.settings import Settings
+
+
+def augment(options: argparse.Namespace, settings: Settings) -> None:
+    from studio import adapters, augmentation
+    from studio.rows import RowFilter
+    from studio.wordings import Wish
+
+    wish = Wish(options.method, options.n, options.seed)
+    with opened(settings, "augment", with_model=wish.asks_model) as studio, stoppable() as stop:
+        project = project_of(studio, options)
+        if options.adapter and wish.asks_model:
+            adapter = adapters.named(studio, project.id, options.adapter)
+            wish = dataclasses.replace(wish, adapter_id=adapter.id if adapter else None)
+        made = augmentation.make(studio, project.id, filter_of(options, RowFilter()), wish, tenths("reworded"), stop)
+    value = {"made": made.drafts, "sources": made.sources, "left_out": made.left_out}
+    if not made.is_whole:
+        if options.json:
+            print(json.dumps(value, ensure_ascii=False))
+        raise Cancelled(
+            "Making drafts was stopped.", "What was made by then stays; the same command goes on from there."
+        )
+    text = f"{made.drafts} drafts made from {made.sources} examples."
+    text += f" {made.left_out} can't be reworded." if made.left_out else ""
+    text += " Approve them or put them in the bin." if made.drafts else ""
+    print_value(options, value, text)
+
+
+# Split and snapshots
 
 
 def split(options: argparse.Namespace, settings: Settings) -> None:
