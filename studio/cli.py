@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from studio import commands, data_commands
+from studio import commands, data_commands, set_commands
 from studio.errors import StudioError
 from studio.records import Status
-from studio.rows import RuleKind, Sort
+from studio.rows import Method, RuleKind, Sort
 from studio.settings import Settings
 
 SHAPES = (
@@ -29,7 +29,7 @@ FORMATS = (
     "hf",
 )  # fmt: skip
 """As `studio.formats` has them; a test compares. Importing it here would make `--help` slow."""
-SORTS, RULES = get_args(Sort), get_args(RuleKind)
+SORTS, RULES, METHODS = get_args(Sort), get_args(RuleKind), get_args(Method)
 
 Handler = Callable[[argparse.Namespace, Settings], None]
 
@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--seed", type=int)
 
     _add_data_commands(add, group)
+    _add_set_commands(add, group)
 
     train = add("train", commands.train, "train an adapter on the approved examples")
     train.add_argument("--method", choices=("qlora", "lora"))
@@ -199,18 +200,29 @@ def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Calla
     add_rule.add_argument("--blocks", action="store_true", help="rows that break it can't be approved")
     add("remove", data_commands.rules_remove, "remove a rule", rules).add_argument("id")
 
-    split = add("split", data_commands.split, "show or set how rows are held back for validation and test")
+
+def _add_set_commands(add: Callable[..., argparse.ArgumentParser], group: Callable[[str, str], Any]) -> None:
+    augment = add("augment", set_commands.augment, "make drafts of more examples: approved ones in other words")
+    augment.add_argument("--method", required=True, choices=METHODS)
+    augment.add_argument("--n", type=int, default=1, metavar="N", help="drafts of one example, at most")
+    augment.add_argument("--seed", type=int, default=0, help="another one gives other drafts")
+    augment.add_argument(
+        "--adapter", help="the adapter that rewords, by id or name (default: the base, which is better)"
+    )
+    _add_filter(augment)
+
+    split = add("split", set_commands.split, "show or set how rows are held back for validation and test")
     split.add_argument("--validation", type=float, metavar="SHARE", help="0 to 0.9")
     split.add_argument("--test", type=float, metavar="SHARE", help="0 to 0.9")
     split.add_argument("--seed", type=int, default=0)
     split.add_argument("--none", action="store_true", help="train on every row")
     split.add_argument("--preview", action="store_true", help="say what it would do and why, and change nothing")
     snapshots = group("snapshots", "frozen sets of rows")
-    take = add("take", data_commands.snapshots_take, "freeze rows under a name", snapshots)
+    take = add("take", set_commands.snapshots_take, "freeze rows under a name", snapshots)
     take.add_argument("name")
     _add_filter(take)
-    add("list", data_commands.snapshots_list, "list the snapshots", snapshots)
-    diff = add("diff", data_commands.snapshots_diff, "what changed between two", snapshots)
+    add("list", set_commands.snapshots_list, "list the snapshots", snapshots)
+    diff = add("diff", set_commands.snapshots_diff, "what changed between two", snapshots)
     diff.add_argument("one")
     diff.add_argument("other")
 

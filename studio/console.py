@@ -39,6 +39,24 @@ def project_of(studio: Any, options: argparse.Namespace) -> Any:
     return projects.by_name(studio, options.project)
 
 
+def filter_of(options: argparse.Namespace, default: Any) -> Any:
+    """The filter the options name, with the statuses of `default` where they name none."""
+    from studio.rows import RowFilter
+
+    return RowFilter(
+        text=options.search,
+        statuses=tuple(options.status or default.statuses),
+        tags=tuple(options.tag or ()),
+        authors=tuple(options.by or ()),
+        sources=tuple(options.source or ()),
+        splits=tuple(options.split or ()),
+        flags=tuple(options.flag or ()),
+        least_rating=options.rating,
+        since=options.since,
+        until=options.until,
+    )
+
+
 @contextlib.contextmanager
 def stoppable() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C sets, so that work ends where nothing is left half done; a second one interrupts

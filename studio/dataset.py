@@ -159,12 +159,19 @@ def add_rows(
     *,
     detail: str = "",
     author: str = "",
+    onto: Action | None = None,
 ) -> Action:
-    """Append rows, or versions of rows, as one action: all of them or none."""
+    """Append rows, or versions of rows, as one action: all of them or none.
+
+    onto: an action of this kind to go on with. Where something else was done in the project since, a new one is begun:
+    what was done is in order, and can be gone back to, only if no action reaches over another.
+    """
     action = _action(studio, project_id, kind, detail, author)
     with studio.store.transaction():
+        if goes_on := onto is not None and studio.store.actions.of_project(project_id, 1)[0].id == onto.id:
+            action = replace(action, id=onto.id)
         studio.store.examples.append([_entering(example, action.id) for example in examples])
-        recorded = _record(studio, action, len(examples), [example.id for example in examples])
+        recorded = _record(studio, action, len(examples), [example.id for example in examples], goes_on=goes_on)
     quality.check_soon(studio, project_id, examples)
     return recorded
 
@@ -465,12 +472,18 @@ def record_import(studio: Studio, action: Action) -> None:
     _record(studio, action, action.rows)
 
 
-def _record(studio: Studio, action: Action, rows: int, example_ids: Sequence[str] = ()) -> Action:
-    """Write the action, and settle on which side of the split its rows stand; in the transaction that changed them."""
+def _record(
+    studio: Studio, action: Action, rows: int, example_ids: Sequence[str] = (), *, goes_on: bool = False
+) -> Action:
+    """Write the action, or how it goes on, and settle on which side of the split its rows stand; in the transaction
+    that changed them."""
     if not rows:
         raise InvalidInput("Nothing changed.", "The rows are like that already, or none was chosen.")
     action = replace(action, rows=rows)
-    studio.store.actions.add(action)
+    if goes_on:
+        studio.store.actions.extend(action.id, rows)
+    else:
+        studio.store.actions.add(action)
     splits.settle(studio, action, example_ids)
     return action
 

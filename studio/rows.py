@@ -15,6 +15,8 @@ ActionKind = Literal[
     "created", "imported", "edited", "approved", "rejected", "drafted", "tagged", "rated", "noted", "restored",
     "undone", "split", "augmented", "deleted",
 ]  # fmt: skip
+Method = Literal["paraphrase", "back-translation", "synonyms", "deletion", "insertion"]
+"""How more questions are made out of a row's."""
 
 FLAG_KINDS = (
     "duplicate", "near-duplicate", "contradiction", "empty", "too-long", "truncated", "language", "format", "pii",

@@ -199,6 +199,8 @@ def test_a_folder_that_is_a_model_needs_no_pull(studio: CommandLine, tiny_model:
         (["train", "--set", "r"], 2, "--set r has no value. Write --set key=value."),
         (["train", "--set", "rank=8"], 2, "A recipe has no setting 'rank'."),
         (["train", "--set", "r=many"], 2, "r can't be 'many'."),
+        (["augment", "--method", "synonyms"], 2, "There is no approved example to start from."),
+        (["augment", "--method", "synonyms", "--n", "21"], 2, "21 drafts per example can't be made."),
         (["runs", "show", "r_none"], 2, "There is no run r_none."),
         (["eval"], 2, "The base model is live; it was taught nothing yet."),
         (["adapters", "activate", "v9"], 2, "There is no adapter 'v9' in this project."),
@@ -218,7 +220,9 @@ def test_a_wrong_request(studio: CommandLine, arguments: list[str], status: int,
     assert outcome.out == ""
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "--method", "magic"], ["serve", "--port", "http"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["train", "--method", "magic"], ["augment"], ["serve", "--port", "http"]]
+)
 def test_what_cant_be_parsed(studio: CommandLine, arguments: list[str]) -> None:
     outcome = studio(*arguments)
     assert outcome.status == 2

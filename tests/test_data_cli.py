@@ -357,6 +357,49 @@ def test_rules_are_kept_listed_and_block(studio: CommandLine, ids: list[str], fi
     assert studio("rules", "remove", "q_none").status == 2
 
 
+# More examples
+
+
+@pytest.fixture
+def gifts(studio: CommandLine, tmp_path: Path) -> None:
+    """Three approved rows with synonyms, the last kept for testing."""
+    path = tmp_path / "gifts.jsonl"
+    rows = [{"instruction": f"Can I buy the {what}?", "output": f"{what}: yes."} for what in ("gift", "stick", "lamp")]
+    rows[2]["studio"] = '{"split": "test"}'
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    studio("import", path, "--approve")
+
+
+def test_more_examples_are_made_as_drafts(studio: CommandLine, gifts: None) -> None:
+    command = ("augment", "--method", "synonyms")
+    assert studio(*command, "--search", "gift", "--json").value == {"made": 1, "sources": 1, "left_out": 0}
+    [draft] = listed(studio, "--status", "draft")
+    assert (draft["messages"][0]["content"], draft["source"]) == ("Can I purchase the gift?", "augmented")
+    assert studio(*command).out == "1 drafts made from 2 examples. Approve them or put them in the bin.\n"
+    assert studio(*command, "--json").value["made"] == 0, "none is made twice"
+    studio("examples", "delete", draft["id"])
+    assert "Can I purchase the gift?" not in questions(studio, "--status", "draft")
+    assert studio(*command, "--n", "3", "--seed", "1", "--json").value["sources"] == 2
+    assert "Can I purchase the gift?" not in questions(studio, "--status", "draft"), "what was discarded stays away"
+    assert studio(*command, "--split", "test", "--json").value == {"made": 1, "sources": 1, "left_out": 0}
+    assert questions(studio, "--split", "test") == ["Can I buy the lamp?", "Can I purchase the lamp?"]
+    [made] = studio("history", "--limit", "1", "--json").value
+    assert (made["kind"], made["rows"], made["detail"]) == ("augmented", 1, "synonyms, seed 0")
+    studio("undo")
+    assert questions(studio, "--split", "test") == ["Can I buy the lamp?"]
+
+
+def test_the_model_rewords_with_the_adapter_that_is_named(studio: CommandLine, gifts: None) -> None:
+    # The engine echoes, and a copy is no other wording.
+    assert studio("augment", "--method", "paraphrase", "--json").value == {"made": 0, "sources": 2, "left_out": 0}
+    trained = studio("train", "--json").value["name"]
+    for name in (trained, "base"):
+        outcome = studio("augment", "--method", "paraphrase", "--adapter", name, "--json")
+        assert (outcome.status, outcome.value["made"]) == (0, 0)
+    wrong = studio("augment", "--method", "paraphrase", "--adapter", "v9")
+    assert (wrong.status, "There is no adapter 'v9'" in wrong.err) == (2, True)
+
+
 # Split and snapshots
 
 
@@ -509,8 +552,8 @@ def test_a_folder_is_pushed_with_its_licence(
 # Ctrl-C
 
 
-def interrupted(process: subprocess.Popen[str], said: str) -> tuple[int, str]:
-    """Press Ctrl-C once the process has said so; returns its status and what it said on standard error."""
+def interrupted(process: subprocess.Popen[str], said: str) -> tuple[int, str, str]:
+    """Press Ctrl-C once the process has said so; returns its status and what it said on both outputs."""
     assert process.stderr is not None
     line, before = "", ""
     while said not in line:
@@ -518,15 +561,15 @@ def interrupted(process: subprocess.Popen[str], said: str) -> tuple[int, str]:
         before += line
         assert line, before
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    return process.returncode, before + err
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, before + err
 
 
 def test_ctrl_c_stops_an_import_an_export_and_a_scan(studio: CommandLine, tmp_path: Path) -> None:
     many = tmp_path / "many.jsonl"
     line = '{{"instruction": "Question {0} of {1:x}?", "output": "Answer {0}.", "topic": "n{0}"}}\n'
     many.write_text("".join(line.format(n, n**4) for n in range(30_000)))
-    status, err = interrupted(program(tmp_path, "import", str(many)), "10 % imported")
+    status, _, err = interrupted(program(tmp_path, "import", str(many)), "10 % imported")
     assert (status, "The import was cancelled. Nothing was added." in err, "Traceback" in err) == (1, True, False)
     assert studio("projects", "list", "--json").value[0]["examples"] == 0
 
@@ -535,7 +578,7 @@ def test_ctrl_c_stops_an_import_an_export_and_a_scan(studio: CommandLine, tmp_pa
     studio("import", few, "--approve")
     out = tmp_path / "rows.json"
     out.write_text("before")
-    status, err = interrupted(
+    status, _, err = interrupted(
         program(tmp_path, "export", str(out), "--format", "alpaca"), "10 % written and read again"
     )
     assert (status, "cancelled" in err, "Traceback" in err) == (1, True, False)
@@ -546,6 +589,20 @@ def test_ctrl_c_stops_an_import_an_export_and_a_scan(studio: CommandLine, tmp_pa
         assert len(json.loads(out.read_text())) == 5_000
     assert [path.name for path in tmp_path.glob(".rows*")] == []
 
-    status, err = interrupted(program(tmp_path, "quality", "scan"), "10 % looked at")
+    status, _, err = interrupted(program(tmp_path, "quality", "scan"), "10 % looked at")
     assert (status, "The scan was stopped." in err, "Traceback" in err) == (1, True, False)
     assert listed(studio, "--flag", "any") == []
+
+
+def test_ctrl_c_keeps_the_drafts_that_were_made(studio: CommandLine, tmp_path: Path) -> None:
+    many = tmp_path / "many.jsonl"
+    rows = ({"instruction": f"Where is the house number {n}?", "output": f"In street {n}."} for n in range(2_000))
+    many.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    studio("import", many, "--approve")
+    command = ("augment", "--method", "deletion", "--json")
+    status, out, err = interrupted(program(tmp_path, *command), "30 % reworded")
+    assert (status, "What was made by then stays" in err, "Traceback" in err) == (1, True, False)
+    first = json.loads(out.splitlines()[-1])
+    assert 0 < first["made"] == first["sources"] < 2_000
+    assert len(listed(studio, "--source", "augmented")) == first["made"]
+    assert studio(*command).value == {"made": 2_000 - first["made"], "sources": 2_000, "left_out": 0}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rensa import RMinHash, RMinHashLSH
 
 from studio import reasons
-from studio.detectors.same import FLOOR, SHORT, Lexicon, Side, judge
+from studio.detectors.same import FLOOR, SHORT, Judgement, Lexicon, Side, judge
 from studio.detectors.text import CJK, content, gist, letters, plain, prompt_of, shingles
 from studio.records import Example
 from studio.rows import Flag
@@ -105,7 +105,7 @@ def judged(
     """Flags of one row beside others, for the moment of saving."""
     flags = []
     for other, similarity in zip(neighbours, similarities, strict=True):
-        verdict = judge(_side(other), _side(example), lexicon, similarity)
+        verdict = _verdict(other, example, lexicon, similarity)
         if verdict:
             flags.append(Flag(example.id, verdict.kind, verdict.reason, other.id))
     return flags
@@ -124,7 +124,7 @@ class _Found:
         before = self._done.get((one, other), -1.0)
         if before >= 1.0 or before >= similarity or self._told[other, ""] > 5:
             return
-        verdict = judge(_side(self.examples[one]), _side(self.examples[other]), self.lexicon, similarity)
+        verdict = _verdict(self.examples[one], self.examples[other], self.lexicon, similarity)
         if verdict is None:
             if similarity:
                 self._done[one, other] = similarity
@@ -134,6 +134,14 @@ class _Found:
             self._told[other, verdict.kind] += 1
             self._told[other, ""] += 1
             self.flags.append(Flag(self.examples[other].id, verdict.kind, verdict.reason, self.examples[one].id))
+
+
+def _verdict(one: Example, other: Example, lexicon: Lexicon, similarity: float) -> Judgement | None:
+    found = judge(_side(one), _side(other), lexicon, similarity)
+    # That a row is nearly the same as the one it was made from is what it was made for.
+    if found and found.kind == "near-duplicate" and (one.parent_id or one.id) == (other.parent_id or other.id):
+        return None
+    return found
 
 
 def _side(example: Example) -> Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studio.rows import Action
+from studio.rows import Action, ActionKind
 from studio.store.database import Database, Row, as_stored, as_utc
 
 
@@ -32,6 +32,10 @@ class Actions:
             ],
         )
 
+    def extend(self, action_id: str, rows: int) -> None:
+        """Say that an action did so many rows more."""
+        self._db.execute("UPDATE actions SET rows = rows + ? WHERE id = ?", [rows, action_id])
+
     def get(self, action_id: str) -> Action | None:
         row = self._db.row("SELECT * FROM actions WHERE id = ?", [action_id])
         return _action(row) if row else None
@@ -46,6 +50,9 @@ class Actions:
             "SELECT * FROM actions WHERE project_id = ? ORDER BY id DESC LIMIT ? OFFSET ?", [project_id, limit, offset]
         )
         return [_action(row) for row in rows]
+
+    def count(self, project_id: str, kind: ActionKind) -> int:
+        return self._db.number("SELECT count(*) FROM actions WHERE project_id = ? AND kind = ?", [project_id, kind])
 
     def undoable(self, project_id: str) -> Action | None:
         """The newest action that is no undo itself and was not taken back yet."""

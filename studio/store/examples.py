@@ -420,16 +420,25 @@ class Examples:
             flags=_by_count({row["kind"]: row["rows"] for row in flags}),
         )
 
-    def keys(self, project_id: str) -> Any:
-        """`Example.key` of every row that is not in the bin: a NumPy array."""
+    def keys(self, project_id: str, *, discarded: bool = False) -> Any:
+        """`Example.key` of every row that is not in the bin: a NumPy array. With `discarded`, also of those that
+        somebody put there."""
         self._fill_keys()
+        which = f"n NOT IN ({_TAKEN_BACK})" if discarded else "status != 'deleted'"
         with self._db.reading() as read:
             found = read.columns(
                 "SELECT c.key FROM contents c WHERE c.id IN"
-                " (SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND status != 'deleted')",
-                [project_id],
+                f" (SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND {which})",
+                [project_id] * (3 if discarded else 1),
             )
             return found["key"]
+
+    def made_from(self, project_id: str, example_ids: Sequence[str]) -> list[Example]:
+        """Every version of the rows that were made from these by augmentation, also of those that somebody put into
+        the bin; not of those whose making was taken back."""
+        condition = f"v.project_id = ? AND v.parent_id IN (SELECT unnest(?::VARCHAR[])) AND v.n NOT IN ({_TAKEN_BACK})"
+        rows = self._with_texts(condition, [project_id, list(example_ids), project_id, project_id])
+        return [example_of(row) for row in rows]
 
     def _fill_keys(self) -> None:
         """Compute the keys of rows that came with an older database."""
@@ -514,6 +523,12 @@ class Examples:
         return "WHERE " + " AND ".join(clauses), values
 
 
+_TAKEN_BACK = (
+    "SELECT n FROM row_versions WHERE is_current AND project_id = ? AND status = 'deleted'"
+    " EXCEPT SELECT d.n FROM row_versions d JOIN actions a ON a.id = d.action_id AND a.kind = 'deleted'"
+    " WHERE d.project_id = ?"
+)
+"""Rows that are in the bin because their adding was undone, not because somebody put them there."""
 _OPEN_FLAGS = "(SELECT * FROM flags WHERE project_id = ? AND key NOT IN (SELECT key FROM dismissed_flags))"
 
 

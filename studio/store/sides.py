@@ -62,9 +62,11 @@ class Sides:
     # Rows
 
     def changes(self, project_id: str, action_id: str, example_ids: Sequence[str] = ()) -> list[Change]:
-        """What an action did, oldest row first. The rows' ids, where they are few and known, make it quicker."""
-        among = [number_of(id_) for id_ in example_ids] if len(example_ids) <= FEW else []
-        places = ", ".join("?" * len(among))
+        """What an action did, or did to these rows, oldest first."""
+        numbers = [number_of(id_) for id_ in example_ids]
+        few = len(numbers) <= FEW
+        among: list[Any] = numbers if few else [numbers]
+        places = ", ".join("?" * len(among)) if few else "SELECT unnest(?::BIGINT[])"
         v_in, u_in = (f" AND v.n IN ({places})", f" AND n IN ({places})") if among else ("", "")
         rows = self._db.rows(
             f"SELECT {_V_PLACE}, u.status AS was_status, u.content_id AS was_content, u.split AS was_split"

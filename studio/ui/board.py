@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.context import Studio
-from studio.errors import StudioError
+from studio.errors import InvalidInput, StudioError
 from studio.rows import RowFilter
 from studio.ui.component import ScriptedHTML
 from studio.ui.session import Desk, Session, author_of
@@ -97,6 +97,14 @@ def _still(desk: Desk, at: Session, asked: Asked, value: Value) -> dict[str, Any
 def is_same(at: Session, asked: Asked) -> bool:
     """Whether what was asked is about the project that is shown; else the browser starts anew."""
     return asked.get("project") in (None, at.project_id)
+
+
+def require_same(at: Session, asked: Asked) -> None:
+    """Raises:
+    InvalidInput: what was asked is about another project than the one that is shown.
+    """
+    if not is_same(at, asked):
+        raise InvalidInput("Another project was opened meanwhile.", "Look at this one first.")
 
 
 def offset_of(asked: Asked, total: int, page: int) -> int:

@@ -1,91 +1,54 @@
-"""More examples: other wordings of approved questions, looked at beside their source before they are kept as drafts."""
+"""More examples: other wordings of approved questions, each looked at beside its source and approved or discarded."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 import gradio as gr
 
-from studio import augmentation, dataset, projects
-from studio.augmentation import Method
+from studio import augmentation, dataset, projects, quality
+from studio.augmentation import Made
 from studio.context import Studio
-from studio.errors import Cancelled, InvalidInput, Phrase
-from studio.records import Example
+from studio.errors import InvalidInput
+from studio.records import Example, Project
 from studio.rows import RowFilter
-from studio.ui import data_rows
-from studio.ui.board import Asked, Board, Gesture, Reply, Value, look, offset_of, wire
+from studio.ui import data_rows, words_reasons
+from studio.ui.board import Asked, Board, Gesture, Reply, Value, look, offset_of, require_same, wire
 from studio.ui.rows_table import row_value
 from studio.ui.running import cancel_gesture, settled_soon, work_value
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.words import t
 from studio.ui.work import Work
+from studio.wordings import Wish
 
 PAGE = 8
 """Drafts on one page."""
-MOST = 5
-"""Drafts of one row that can be asked for here; more are hardly ever different."""
 KIND = "augment"
-DISCARDED = "discarded"
 
 
 class AugmentBoard(Board):
-    """The methods with what they are good for, and the drafts beside their sources."""
+    """The methods with what they are good for, and the drafts that wait beside their sources."""
 
     scripts = ("board.js", "diff.js", "running.js", "augment.js")
     css_class = "st-augment"
     word_prefix = "app.augment."
-    gestures = ("look", "make", "cancel", "keep", "discard", "undo", "table")
-
-
-@dataclass
-class Offered:
-    """The drafts of a project that nobody has decided on yet; in memory only, since they can be made again."""
-
-    drafts: list[Example] = field(default_factory=list)
-    left_out: int = 0
-    """Rows of the last making that drafts can't be made from."""
-    looked_at: int = 0
-    """Rows of the last making that they can be made from."""
-    discarded: list[Example] = field(default_factory=list)
-    """What was discarded last, as long as that can be taken back."""
-
-
-class Offers:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._of: dict[str, Offered] = {}
-
-    def of(self, project_id: str) -> Offered:
-        return self._of.setdefault(project_id, Offered())
-
-    def add(self, project_id: str, drafts: Sequence[Example]) -> None:
-        """Those that are not offered already."""
-        with self._lock:
-            offered = self.of(project_id).drafts
-            known = {draft.key() for draft in offered}
-            offered += [draft for draft in drafts if draft.key() not in known]
-
-    def take(self, project_id: str, ids: Sequence[str]) -> list[Example]:
-        """Those with these ids, which are offered no longer; without ids, all."""
-        with self._lock:
-            offered = self.of(project_id)
-            taken = [draft for draft in offered.drafts if not ids or draft.id in ids]
-            offered.drafts = [draft for draft in offered.drafts if ids and draft.id not in ids]
-            return taken
+    gestures = ("look", "make", "cancel", "approve", "discard", "undo", "table")
 
 
 def build(desk: Desk, session: gr.State, shown: gr.State, table: Sequence[Any]) -> None:
     """`table`: what shows rows in the table, in the order of `data_rows.showing`."""
-    offers = Offers()
     with gr.Tab(t("app.data.augment"), id="augment"):
         board = AugmentBoard(elem_id="augment")
-    wire(desk, session, board, gestures(desk, offers), value_of(desk, offers), shown)
+    wire(desk, session, board, gestures(desk), value_of(desk), shown)
 
-    def to_table(at: Session) -> tuple[Any, ...]:
-        return data_rows.showing(desk.studio, at, {"sources": ["augmented"], "statuses": ["draft"]})
+    def to_table(at: Session, event: gr.EventData) -> tuple[Any, ...]:
+        waiting = augmentation.WAITING
+        rows = {"sources": list(waiting.sources), "statuses": list(waiting.statuses)}
+        if event._data.get("id"):
+            rows = {"ids": [str(event._data["id"])]}
+        return data_rows.showing(desk.studio, at, rows)
 
     board.listen("table", to_table, [session], list(table), **QUIET)
 
@@ -93,140 +56,114 @@ def build(desk: Desk, session: gr.State, shown: gr.State, table: Sequence[Any]) 
 # What is shown
 
 
-def value_of(desk: Desk, offers: Offers) -> Value:
+def value_of(desk: Desk) -> Value:
     def value(studio: Studio, at: Session, asked: Asked) -> dict[str, Any]:
-        offered = offers.of(at.project_id)
-        drafts = list(offered.drafts)
-        offset = offset_of(asked, len(drafts), PAGE)
-        page = drafts[offset : offset + PAGE]
-        sources = {row.id: row for row in studio.store.examples.get_many([d.parent_id or "" for d in page])}
-        waiting = RowFilter(sources=("augmented",), statuses=("draft",))
+        project = projects.get(studio, at.project_id)
+        total = dataset.count(studio, project.id, augmentation.WAITING)
+        offset = offset_of(asked, total, PAGE)
+        page = dataset.page(studio, project.id, augmentation.WAITING, "oldest", PAGE, offset)
+        sources = augmentation.parents(studio, page)
         return {
-            "language": projects.get(studio, at.project_id).language,
-            "counts": {what: _count(studio, at.project_id, what, asked) for what in ("approved", "shown")},
+            "language": project.language,
+            "counts": {what: _count(studio, project.id, what, asked) for what in ("approved", "shown")},
+            # Another one than before, or the same drafts would come.
+            "seed": studio.store.actions.count(project.id, "augmented"),
             "work": work_value(desk, at, KIND),
-            "left_out": offered.left_out,
-            "looked_at": offered.looked_at,
-            "waiting": dataset.count(studio, at.project_id, waiting),
-            "total": len(drafts),
+            "made": _made_value(desk, project.id),
+            "total": total,
             "offset": offset,
-            "drafts": [_draft_value(draft, sources.get(draft.parent_id or "")) for draft in page],
+            "drafts": [_draft_value(draft, sources.get(draft.parent_id or ""), project, at.language) for draft in page],
         }
 
     return value
 
 
-def _sources(what: str, asked: Asked) -> RowFilter | None:
-    """The approved training rows, of all or of what the table shows; None: it shows none of them."""
+def _rows(what: str, asked: Asked) -> RowFilter | None:
+    """Training rows, of all or of what the table shows; None: it shows none of them."""
     rows: RowFilter = asked["rows"] if what == "shown" else RowFilter()
-    if (rows.statuses and "approved" not in rows.statuses) or (rows.splits and "train" not in rows.splits):
-        return None
-    return replace(rows, statuses=("approved",), splits=("train",))
+    return replace(rows, splits=("train",)) if not rows.splits or "train" in rows.splits else None
 
 
 def _count(studio: Studio, project_id: str, what: str, asked: Asked) -> int:
-    rows = _sources(what, asked)
-    return dataset.count(studio, project_id, rows) if rows else 0
+    rows = _rows(what, asked)
+    return augmentation.count_sources(studio, project_id, rows) if rows else 0
 
 
-def _draft_value(draft: Example, source: Example | None) -> dict[str, Any]:
+def _made_value(desk: Desk, project_id: str) -> dict[str, Any] | None:
+    """What came of the last making, as long as the studio is open."""
+    work = desk.works.last(project_id, KIND)
+    made = work.result if work is not None else None
+    return {**vars(made)} if isinstance(made, Made) else None
+
+
+def _draft_value(draft: Example, source: Example | None, project: Project, language: str) -> dict[str, Any]:
+    how = draft.extra.get("augmentation")  # of an imported row it can be anything
+    reason = quality.blocked(project, draft.answer)
     return {
         **row_value(draft),
-        "method": draft.extra["augmentation"]["method"],
+        "method": how.get("method") if isinstance(how, dict) else None,
         "source_question": source.question if source else "",
+        "source_answer": source.answer if source else "",
+        "doubt": augmentation.doubt(draft, source),
+        "blocked": words_reasons.say("rule", reason, language) if reason else "",
     }
 
 
 # What is done
 
 
-def gestures(desk: Desk, offers: Offers) -> dict[str, Gesture]:
+def gestures(desk: Desk) -> dict[str, Gesture]:
     def make(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
-        method, n, seed = _method(asked), int(asked.get("n") or 1), int(asked.get("seed") or 0)
-        if not 1 <= n <= MOST:
-            raise InvalidInput(
-                Phrase("{n} drafts per example can't be made.", n=n), Phrase("Choose 1 to {most}.", most=MOST)
-            )
-        rows = _sources(str(asked.get("what")), asked)
-        found = augmentation.sources(studio, at.project_id, rows) if rows else augmentation.Sources((), 0)
-        if not found.ids:
-            raise InvalidInput("There is no approved training example to start from.", "Approve some, or show others.")
-        if method in augmentation.MODEL_METHODS:
-            _ = studio.engine
+        require_same(at, asked)
+        wish = Wish(asked["method"], int(asked.get("n") or 1), int(asked.get("seed") or 0))
+        rows = _rows(str(asked.get("what")), asked)
+        if rows is None:
+            raise InvalidInput("There is no approved example to start from.", "Approve some, or choose others.")
 
-        def run(work: Work) -> None:
-            offered = offers.of(at.project_id)
-            offered.left_out, offered.looked_at = found.left_out, len(found.ids)
-            _make(studio, at.project_id, found.ids, method, n, seed, work, offers, author)
+        def run(work: Work) -> Made:
+            def report(done: int, total: int) -> None:
+                work.report("making", done, total)
+
+            return augmentation.make(studio, at.project_id, rows, wish, report, work.cancelled, author)
 
         settled_soon(desk.works.start(at.project_id, KIND, run, studio.closing))
         return {"ok": True}
 
-    def keep(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
-        drafts = offers.take(at.project_id, _ids(asked))
-        if not drafts:
-            raise InvalidInput("These drafts were decided on already.", "Make others.")
-        try:
-            augmentation.keep(studio, drafts)
-        except Exception:
-            offers.add(at.project_id, drafts)
-            raise
-        kept = dataset.get(studio, drafts[0].id)
-        return {"ok": True, "did": "kept", "n": len(drafts), "undo": kept.action_id}
-
-    def discard(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
-        drafts = offers.take(at.project_id, _ids(asked))
-        offers.of(at.project_id).discarded = drafts
-        return {"ok": True, "did": "discarded", "n": len(drafts), "undo": DISCARDED}
-
-    def undo(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
-        """Offer again what was discarded, or put what was kept into the bin."""
-        if asked.get("action") == DISCARDED:
-            offered = offers.of(at.project_id)
-            offers.add(at.project_id, offered.discarded)
-            offered.discarded = []
-        else:
-            dataset.undo(studio, at.project_id, author, action_id=str(asked["action"]))
-        return {"ok": True, "did": "undone"}
-
     return {
-        "look": look, "make": make, "keep": keep, "discard": discard, "undo": undo,
+        "look": look, "make": make, "approve": approve, "discard": discard, "undo": undo,
         "cancel": cancel_gesture(desk, (KIND,)),
     }  # fmt: skip
 
 
-def _make(
-    studio: Studio,
-    project_id: str,
-    ids: Sequence[str],
-    method: Method,
-    n: int,
-    seed: int,
-    work: Work,
-    offers: Offers,
-    author: str,
-) -> None:
-    """Offer drafts as they come; what was made before a cancel stays offered."""
-
-    def report(done: int, total: int) -> None:
-        work.report("making", done, total)
-
-    try:
-        for drafts in augmentation.offers(
-            studio, project_id, ids, method, n, seed, report, work.cancelled, author=author
-        ):
-            offers.add(project_id, drafts)
-    except Cancelled:
-        return
+def approve(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
+    """One draft, or all that can be approved unseen."""
+    require_same(at, asked)
+    if asked.get("id"):
+        row = augmentation.approve(studio, str(asked["id"]), int(asked["version"]), author)
+        return {"ok": True, "did": "approved", "n": 1, "undo": [row.action_id]}
+    done = augmentation.approve_all(studio, at.project_id, author)
+    wait_on = {"blocked": done.blocked, "doubtful": done.doubtful}
+    return {"ok": True, "did": "approved", "n": done.action.rows, "undo": [done.action.id], **wait_on}
 
 
-def _ids(asked: Asked) -> list[str]:
-    """The drafts that are meant; none: all."""
-    return [str(id_) for id_ in asked.get("ids") or ()]
+def discard(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
+    """One draft, or all."""
+    require_same(at, asked)
+    if asked.get("id"):
+        row = dataset.set_status(studio, str(asked["id"]), "deleted", author, int(asked["version"]))
+        return {"ok": True, "did": "discarded", "n": 1, "undo": [row.action_id]}
+    action = augmentation.discard_all(studio, at.project_id, author)
+    return {"ok": True, "did": "discarded", "n": action.rows, "undo": [action.id]}
 
 
-def _method(asked: Asked) -> Method:
-    for name in get_args(Method):
-        if name == asked.get("method"):
-            return name  # type: ignore[no-any-return]
-    raise InvalidInput(Phrase("There is no method {method!r}.", method=asked.get("method")))
+def undo(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
+    """Take back what is left of one action, or of those that a making came to."""
+    refused: list[InvalidInput] = []
+    for action_id in asked["actions"]:
+        try:
+            dataset.undo(studio, at.project_id, author, action_id=str(action_id))
+        except InvalidInput as error:
+            refused.append(error)
+    if len(refused) == len(asked["actions"]):
+        raise refused[0]
+    return {"ok": True, "did": "undone"}

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from studio.detectors.pairs import DIMENSIONS, duplicates, embedded, near
+from studio.detectors.scan import check_one
 from tests.detectors.rows import rows
 
 
@@ -30,6 +33,22 @@ def test_near_duplicates_and_contradictions_without_an_encoder() -> None:
         ("near-duplicate", "r2", "r0"),
         ("contradiction", "r3", "r1"),
     ]
+
+
+def test_a_row_and_those_made_from_it_are_no_near_duplicates_of_each_other() -> None:
+    asked = (
+        "What does a parcel to Norway cost?",
+        "What does parcel to Norway cost?",
+        "What does a parcel to Norway cost",
+    )
+    source, *drafts = rows([(question, "A parcel costs 12 euros.") for question in asked])
+    found = {(f.example_id, f.other_id) for f in near([source, *drafts], None, quiet)}
+    assert found == {("r1", "r0"), ("r2", "r0"), ("r2", "r1")}
+    made = [replace(draft, parent_id="r0") for draft in drafts]
+    assert near([source, *made], None, quiet) == near(made, None, quiet) == []
+    assert [f.kind for f in check_one(made[0], [source]) if f.other_id] == []
+    wrong = replace(made[1], answer="A parcel costs 15 euros.")
+    assert [(f.kind, f.other_id) for f in near([source, wrong], None, quiet)] == [("contradiction", "r0")]
 
 
 def test_many_answers_to_one_question_are_told_three_times_at_most() -> None:

@@ -195,7 +195,7 @@ def compare(page: Page, _: Path) -> None:
 def make_drafts(page: Page, _: Path) -> None:
     page.locator("#augment .st-method-name", has_text="Fewer words").click()
     page.locator("#augment").get_by_role("button", name="Make drafts").click()
-    expect(page.locator("#augment").get_by_text("To look at")).not_to_contain_text("0", timeout=60_000)
+    expect(page.locator("#augment .st-draft").first).to_be_visible(timeout=60_000)
 
 
 PREPARED: dict[str, Callable[[Page, Path], None]] = {

@@ -18,13 +18,26 @@ from typing import Any
 
 import pytest
 
-from studio import adapters, conversation, corrections, dataset, exports, formats, imports, jobs, projects, training
+from studio import (
+    adapters,
+    augmentation,
+    conversation,
+    corrections,
+    dataset,
+    exports,
+    formats,
+    imports,
+    jobs,
+    projects,
+    training,
+)
 from studio.context import Studio, open_studio
 from studio.errors import InvalidInput
 from studio.jobdir import JobDir
 from studio.records import Run, Status, new_id
 from studio.rows import RowFilter
 from studio.settings import Settings
+from studio.wordings import Wish
 from tests.conftest import together, until
 
 CORRECTIONS = 100
@@ -201,6 +214,53 @@ def test_an_export_that_is_killed_is_there_whole_or_not_at_all(tmp_path: Path, f
     studio = opened(tmp_path / "w")
     assert exports.export(studio, project.id, out, format_).is_verified
     assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
+    studio.close()
+
+
+def start_to_augment(workspace: Path, pipe: Connection) -> None:
+    """Make drafts, saved twenty at a time; says when the first are saved."""
+    augmentation.MANY_ROWS = 20
+    studio = opened(workspace)
+    project = projects.default(studio)
+    has_told = False
+
+    def tell(done: int, total: int) -> None:
+        nonlocal has_told
+        if done > 20 and not has_told:
+            has_told = True
+            pipe.send(project.id)
+
+    augmentation.make(studio, project.id, RowFilter(), Wish("deletion"), tell)
+    time.sleep(60)
+
+
+@pytest.mark.e2e
+def test_drafts_that_were_made_before_a_kill_stay_and_the_next_making_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    row = '{{"instruction": "Where is the house number {0}?", "output": "In street {0}."}}\n'
+    file.write_text("".join(row.format(n) for n in range(400)))
+    workspace = tmp_path / "w"
+    studio = opened(workspace)
+    project_id = projects.default(studio).id
+    imports.import_file(studio, project_id, file, approve=True)
+    studio.close()
+    counts = [0]
+    for after_s in (0.0, 0.02, 0.05):
+        killed(start_to_augment, workspace, after_s=after_s)
+        studio = opened(workspace)
+        drafts = studio.store.examples.page(project_id, augmentation.WAITING, "oldest", 1000)
+        actions = [action for action in dataset.history(studio, project_id) if action.kind == "augmented"]
+        assert sum(action.rows for action in actions) == len(drafts)
+        assert {draft.action_id for draft in drafts} == {action.id for action in actions}
+        assert len({draft.parent_id for draft in drafts}) == len(drafts), "no source was reworded again"
+        counts.append(len(drafts))
+        studio.close()
+    assert counts == sorted(counts)
+    assert 0 < counts[1] < 400, "the kill came too late to show anything"
+    assert counts[1] % 20 == 0
+    studio = opened(workspace)
+    made = augmentation.make(studio, project_id, RowFilter(), Wish("deletion"))
+    assert (made.drafts, made.sources) == (400 - counts[-1], 400)
     studio.close()
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from studio import dataset, projects, snapshots, splits
+from studio import augmentation, dataset, projects, quality, snapshots, splits
 from studio.context import Studio
 from studio.records import Example, Turn, new_id
 from studio.rows import RowFilter, Shares
 from studio.ui import words
-from tests.conftest import until
+from studio.wordings import Wish
 from tests.ui.demo_boards import Demo
 from tests.ui.serving import stop
 
@@ -270,9 +270,8 @@ def buyable(studio: Studio, project_id: str) -> None:
         dataset.add(studio, project_id, f"Can I buy the {thing}?", f"Yes, the {thing} costs 15 euros.")
 
 
-def test_drafts_are_looked_at_kept_and_found_in_the_table(open_sets: Open) -> None:
+def test_drafts_are_rows_at_once_and_are_decided_on_beside_their_source(open_sets: Open) -> None:
     shown = open_sets(buyable)
-    before = len(shown.rows())
     shown.page.locator(".st-rows-search").fill("buy")
     expect(shown.page.locator(".st-grid tbody tr")).to_have_count(2)
     shown.go("More examples")
@@ -284,34 +283,96 @@ def test_drafts_are_looked_at_kept_and_found_in_the_table(open_sets: Open) -> No
     expect(cards).to_have_count(2)
     expect(cards.first.locator("ins")).to_contain_text("purchase")
     expect(cards.first).to_contain_text("Can I buy the gift?")
-    assert len(shown.rows()) == before, "nothing is saved before it is kept"
-    cards.first.get_by_role("button", name="Keep").click()
-    expect(cards).to_have_count(1)
-    (kept,) = shown.rows(sources=("augmented",))
+    first, second = shown.rows(sources=("augmented",))
     source = next(row for row in shown.rows() if row.question == "Can I buy the gift?")
-    assert (kept.question, kept.status, kept.parent_id) == ("Can I purchase the gift?", "draft", source.id)
-    assert kept.split == source.split
-    shown.press("discard-all")
+    assert (first.question, first.status, first.parent_id) == ("Can I purchase the gift?", "draft", source.id)
+    shown.page.reload()
+    shown.go("More examples")
+    expect(cards).to_have_count(2)  # they wait in the project, not in the page
+    cards.first.get_by_role("button", name="Approve").press("Enter")
+    expect(cards).to_have_count(1)
+    expect(shown.page.locator(f'[data-focus="approve-{second.id}"]')).to_be_focused()
+    assert dataset.get(shown.demo.studio, first.id).status == "approved"
+    cards.first.get_by_role("button", name="Discard").click()
     expect(cards).to_have_count(0)
+    assert dataset.get(shown.demo.studio, second.id).status == "deleted"
     shown.said("augment").get_by_role("button", name="Undo").click()
     expect(cards).to_have_count(1)
-    shown.press("to-table")
+    cards.first.get_by_role("button", name="Edit in the table").click()
     expect(shown.page.locator(".st-grid tbody tr")).to_have_count(1)
-    expect(shown.page.locator(".st-grid tbody tr")).to_contain_text("Can I purchase the gift?")
+    expect(shown.page.locator(".st-grid tbody tr")).to_contain_text("Can I purchase the present?")
 
 
-def test_keeping_all_can_be_taken_back(open_sets: Open) -> None:
+def test_a_making_and_deciding_on_all_can_each_be_taken_back(open_sets: Open) -> None:
+    shown = open_sets(buyable)
+    cards, undo = shown.page.locator(".st-draft"), shown.said("augment").get_by_role("button", name="Undo")
+    shown.go("More examples")
+    shown.press("method-deletion")
+    shown.press("make")
+    expect(shown.said("augment")).to_contain_text("Drafts made: ")
+    made = len(shown.rows(sources=("augmented",)))
+    assert made > 10
+    for kind, status in (("approve", "approved"), ("discard", "deleted")):
+        expect(shown.page.locator(f'[data-focus="{kind}-all"]')).to_contain_text(str(made))
+        shown.press(f"{kind}-all")
+        expect(cards).to_have_count(0)
+        assert len(shown.rows(sources=("augmented",), statuses=(status,))) == made
+        undo.click()
+        cards.first.wait_for()
+    shown.press("to-table")
+    expect(shown.page.locator(".st-grid tbody tr")).to_have_count(min(made, 25))
+
+
+def test_undoing_a_making_empties_the_board(open_sets: Open) -> None:
     shown = open_sets(buyable)
     shown.go("More examples")
     shown.press("method-deletion")
     shown.press("make")
     shown.page.locator(".st-draft").first.wait_for()
-    shown.press("keep-all")
-    expect(shown.page.locator(".st-draft")).to_have_count(0)
-    kept = len(shown.rows(sources=("augmented",)))
-    assert kept > 10
     shown.said("augment").get_by_role("button", name="Undo").click()
-    until(lambda: not shown.rows(sources=("augmented",)))
+    expect(shown.page.locator(".st-draft")).to_have_count(0)
+    assert shown.rows(sources=("augmented",)) == []
+
+
+def test_cancelling_keeps_what_was_made(open_sets: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "MANY_ROWS", 5)
+    shown = open_sets()
+    shown.go("More examples")
+    shown.press("method-deletion")
+    with shown.demo.studio.store.transaction():  # the first five can't be saved yet, so that there is time to cancel
+        shown.press("make")
+        bar = shown.page.locator(".st-drafts .st-work-row")
+        expect(bar).to_contain_text("Making drafts")
+        shown.press("cancel-augment")
+        expect(bar).to_contain_text("Stopping")
+    expect(shown.said("augment")).to_contain_text("Stopped. Drafts made by then: 4. Examples tried: 5.")
+    expect(shown.page.locator(".st-draft")).to_have_count(4)
+    assert len(shown.rows(sources=("augmented",))) == 4
+
+
+def test_a_draft_says_why_it_is_not_approved_with_the_others(open_sets: Open) -> None:
+    def prepare(studio: Studio, project_id: str) -> None:
+        buyable(studio, project_id)
+        dataset.add(studio, project_id, "Can I buy the stick?", "Yes, the stick costs a dollar.")
+        augmentation.make(studio, project_id, RowFilter(text="buy"), Wish("synonyms"))
+        quality.add_rule(studio, project_id, "must_not_contain", "dollar", "Name euros.", blocks=True)
+        gift = studio.store.examples.page(project_id, RowFilter(text="gift", statuses=("approved",)))[0]
+        dataset.edit(studio, gift.id, answer="Yes, the gift costs 20 euros.")
+
+    shown = open_sets(prepare)
+    shown.go("More examples")
+    cards = shown.page.locator(".st-draft")
+    expect(cards).to_have_count(3)
+    expect(cards.first.locator(".st-warning")).to_contain_text("not what its source answers now")
+    expect(cards.first.locator(".st-draft-answer del")).to_contain_text("20")
+    expect(cards.last.locator(".st-warning")).to_contain_text("Name euros.")
+    cards.last.get_by_role("button", name="Approve").click()
+    expect(shown.said("augment")).to_contain_text("This can't be approved: Name euros.")
+    shown.press("approve-all")
+    expect(cards).to_have_count(2)
+    expect(shown.said("augment")).to_contain_text(
+        "Approved: 1. 1 breaks a rule and waits on. 1 needs a closer look and waits on."
+    )
 
 
 def test_a_method_of_the_model_says_when_nothing_passes(open_sets: Open) -> None:
@@ -321,7 +382,7 @@ def test_a_method_of_the_model_says_when_nothing_passes(open_sets: Open) -> None
     shown.go("More examples")
     shown.press("what-shown")
     shown.press("make")  # the engine echoes, and a copy is no other wording
-    expect(shown.page.locator(".st-drafts")).to_contain_text("8 examples were tried")
+    expect(shown.page.locator(".st-drafts")).to_contain_text("Nothing new came of 8 examples")
 
 
 # Both languages, on a narrow screen
@@ -343,12 +404,19 @@ def test_nothing_is_wider_than_a_narrow_screen(open_sets: Open, locale: str, dar
     newest = shown.demo.studio.store.snapshots.of_project(shown.project_id)[0]
     for part, board in (("app.data.sets", "split"), ("app.data.augment", "augment")):
         page.set_viewport_size({"width": 1440, "height": 900})
+        if board == "augment":
+            augmentation.make(shown.demo.studio, shown.project_id, RowFilter(), Wish("deletion"))
+            dataset.set_status(shown.demo.studio, str(shown.rows(sources=("augmented",))[0].parent_id), "draft")
         shown.go(words.say(locale[:2], part))
         page.locator(f".st-{board} .st-card").first.wait_for()
+        if board == "augment":
+            page.locator(".st-draft .st-warning").wait_for()
         page.set_viewport_size({"width": 390, "height": 844})
         if board == "split":
             shown.press(f"export-{newest.id}")
             shown.press(f"compare-{newest.id}")
+            # The page scrolls there, and a board that is out of sight asks for nothing.
+            page.get_by_text(words.say(locale[:2], "app.snapshots.same")).wait_for()
             shown.press("deal")
             page.locator(".st-confirm-deal").wait_for()
             page.locator(".st-leak").first.wait_for()

@@ -19,7 +19,7 @@ from studio.ui import told, words_errors
 from studio.ui.session import Session, guarded
 
 ROOT = Path(studio.__file__).parent
-OTHERS = {"cli", "commands", "data_commands", "console", "ui/told"}
+OTHERS = {"cli", "commands", "data_commands", "set_commands", "console", "ui/told"}
 """The command line, which speaks English, and what reads the templates of stored errors back."""
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, StudioError)}
 SAYING = ERRORS | {"Phrase", "RowError", "NotTextError", "Broken", "_refuse", "_require"}
