@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 import sys
@@ -67,6 +69,14 @@ def application(studio: Studio) -> fastapi.FastAPI:
     return mounted
 
 
+def without_cut_off(record: logging.LogRecord) -> bool:
+    """A filter for Uvicorn's log. An open page is a request that never ends: that it is cut off when the app stops is
+    no error."""
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False
+    return "timeout graceful shutdown exceeded" not in record.getMessage()
+
+
 def serve(settings: Settings) -> None:
     """Open the workspace and serve until stopped.
 
@@ -80,6 +90,7 @@ def serve(settings: Settings) -> None:
         app = application(studio)
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - shown, not bound
         print(f"The studio is at http://{shown}:{settings.port}", file=sys.stderr, flush=True)  # noqa: T201
+        logging.getLogger("uvicorn.error").addFilter(without_cut_off)
         uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3)
     finally:
         studio.closing.set()

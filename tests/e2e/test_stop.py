@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.e2e.conftest import Start
 
@@ -20,6 +22,15 @@ def test_starting_and_stopping_print_the_address_and_nothing_else(serve: Start, 
         page.read()
     app.process.send_signal(how)
     assert app.process.wait(timeout=30) == (0 if how is signal.SIGINT else -signal.SIGTERM)
+    assert app.log.read_text(encoding="utf-8") == f"The studio is at {app.url}\n"
+
+
+def test_an_open_page_changes_nothing_of_that(serve: Start, visit: Callable[..., Page]) -> None:
+    app = serve()
+    page = visit(app)
+    app.process.send_signal(signal.SIGINT)
+    assert app.process.wait(timeout=30) == 0
+    assert page.locator("#composer").is_visible()
     assert app.log.read_text(encoding="utf-8") == f"The studio is at {app.url}\n"
 
 
