@@ -55,6 +55,15 @@ def show(desk: Desk, at: Session, chosen: str | None = None) -> tuple[Any, ...]:
     )
 
 
+def reopen(desk: Desk, at: Session, chosen: str | None) -> tuple[Any, ...]:
+    """The same when the tab is opened: what was chosen stays, and is not said again, since meanwhile another may be."""
+    if chosen != BASE and all(a.id != chosen for a in desk.studio.store.adapters.all(at.project_id)):
+        return show(desk, at)
+    choice, *rest = show(desk, at, chosen)
+    del choice["value"]
+    return choice, *rest
+
+
 def _about_base(found: list[Adapter]) -> str:
     return "app.adapters.base_info" if found else "app.adapters.none"
 

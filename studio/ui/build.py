@@ -40,14 +40,14 @@ def build(desk: Desk) -> gr.Blocks:
         _wire_tabs(desk, session, data, train, lessons, model)
         _wire_left_out(desk, session, tabs, data, train)
         _wire_noticed(desk, session, tabs, chat, data)
-        _wire_clock(desk, session, loop, tabs, chat, train, lessons)
+        live_mark = _wire_clock(desk, session, loop, tabs, chat, train, lessons)
 
         @guarded
         def begin(kept: dict[str, Any] | None, request: gr.Request) -> tuple[Any, ...]:
             at = open_session(desk.studio, kept, request)
-            return at, loop_value(desk, at), *chat_tab.show(desk, at)
+            return at, loop_value(desk, at), _live_mark(desk, at), *chat_tab.show(desk, at)
 
-        page.load(begin, [remembered], [session, loop, *chat.view], **QUIET)
+        page.load(begin, [remembered], [session, loop, live_mark, *chat.view], **QUIET)
         session.change(
             lambda at: {"project": at.project_id, "conversation": at.conversation_id} if at else {},
             [session],
@@ -117,7 +117,9 @@ def _wire_tabs(
     """A tab reads the store when it is opened."""
     data.tab.select(lambda at: data_tab.show(desk, at), [session], data.view, **QUIET)
     train.tab.select(lambda *a: train_tab.show(desk, *a), [session, *train.recipe], train.view, **QUIET)
-    lessons.tab.select(lambda at: adapters_tab.show(desk, at), [session], lessons.view, **QUIET)
+    lessons.tab.select(
+        lambda at, chosen: adapters_tab.reopen(desk, at, chosen), [session, lessons.choice], lessons.view, **QUIET
+    )
     model.tab.select(lambda at: model_tab.show(desk, at), [session], model.view, **QUIET)
 
 
@@ -153,8 +155,8 @@ def _wire_clock(
     chat: chat_tab.ChatTab,
     train: train_tab.TrainTab,
     lessons: adapters_tab.AdaptersTab,
-) -> None:
-    """Once a moment: read the state, and show what changed.
+) -> gr.State:
+    """Once a moment: read the state, and show what changed. Returns the mark of what is live.
 
     Gradio makes every output of an event anew, so a tick has few; the rest follows from the marks, when they change.
     """
@@ -166,22 +168,21 @@ def _wire_clock(
     def tick(at: Session | None, opened: int) -> tuple[Any, ...]:
         if at is None or desk.studio.closing.is_set():
             return (gr.skip(),) * 4
-        live = adapters.live(desk.studio, at.project_id)
         runs = desk.studio.store.runs.find(at.project_id, limit=1)
         run = ""
         if runs:
             # Step by step only for someone who looks: drawing the curve costs more than all the rest of a tick.
             watched = opened == TRAIN_TAB and runs[0].status == "running"
             run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if watched else ''}"
-        is_checked = live is not None and adapters.score(desk.studio, live.id) is not None
         noticed = chat_tab.notice_mark(desk, at)
-        marks = f"{at.project_id} {live.id if live else ''} {is_checked}", run
-        return loop_value(desk, at), *marks, gr.skip() if noticed is None else noticed
+        return loop_value(desk, at), _live_mark(desk, at), run, gr.skip() if noticed is None else noticed
 
-    def follow_live(at: Session | None) -> tuple[Any, ...]:
+    def follow_live(at: Session | None, chosen: str | None) -> tuple[Any, ...]:
         if at is None:
             return (gr.skip(),) * (1 + len(lessons.view))
-        return (chat_tab.answer_choices(desk, at), *adapters_tab.show(desk, at))
+        # Lessons that nobody has opened yet are read when somebody does.
+        shown = adapters_tab.show(desk, at) if chosen else (gr.skip(),) * len(lessons.view)
+        return (chat_tab.answer_choices(desk, at), *shown)
 
     def follow_run(at: Session | None, *recipe: Any) -> tuple[Any, ...]:
         return train_tab.show(desk, at, *recipe) if at else (gr.skip(),) * len(train.view)
@@ -192,5 +193,13 @@ def _wire_clock(
     tabs.select(choose, None, open_tab, **QUIET)
     gr.Timer(TICK_S).tick(tick, [session, open_tab], [loop, live_mark, run_mark, notice_mark], **QUIET)
     notice_mark.change(follow_notices, [session], chat.thread, **QUIET)
-    live_mark.change(follow_live, [session], [chat.answer_with, *lessons.view], **QUIET)
+    live_mark.change(follow_live, [session, lessons.choice], [chat.answer_with, *lessons.view], **QUIET)
     run_mark.change(follow_run, [session, *train.recipe], train.view, **QUIET)
+    return live_mark
+
+
+def _live_mark(desk: Desk, at: Session) -> str:
+    """Changes when another adapter answers, and when what it learned is known."""
+    live = adapters.live(desk.studio, at.project_id)
+    is_checked = live is not None and adapters.score(desk.studio, live.id) is not None
+    return f"{at.project_id} {live.id if live else ''} {is_checked}"
