@@ -11,7 +11,7 @@ from studio import adapters
 from studio.records import Adapter
 from studio.ui import present
 from studio.ui.results import ResultList
-from studio.ui.session import QUIET, Desk, Session, guarded
+from studio.ui.session import LATEST, QUIET, Desk, Session, guarded
 from studio.ui.words import say, t
 
 BASE = "base"
@@ -188,7 +188,7 @@ def _wire(desk: Desk, session: gr.State, made: AdaptersTab, keep: gr.Button, sur
         adapters.delete(desk.studio, chosen)
         return show(desk, at)
 
-    made.choice.input(lambda at, chosen: show(desk, at, chosen), [session, made.choice], made.view, **QUIET)
+    made.choice.input(lambda at, chosen: show(desk, at, chosen), [session, made.choice], made.view, **LATEST)
     made.use.click(activate, [session, made.choice], made.view, **QUIET)
     made.back.click(rollback, [session], made.view, **QUIET)
     made.delete.click(ask, [session, made.choice], [made.asking, made.question], **QUIET)

@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.formats import FIELDS
 from studio.ui.importing import ENCODINGS, KIND, META, Changes, Importing, Incoming
-from studio.ui.session import QUIET, Desk, Session, author_of, guarded
+from studio.ui.session import LATEST, QUIET, Desk, Session, author_of, guarded
 from studio.ui.words import t
 from studio.ui.work import WorkPanel, panel
 
@@ -65,15 +65,15 @@ class ImportPart:
 
             return start
 
-        gr.on([self.file.upload, self.file.clear], guarded(steps.look), [session, self.file], self.seen, **QUIET)
-        self.shape.input(guarded(steps.choose), [session, self.incoming, self.shape], self.seen, **QUIET)
-        self.encoding.input(guarded(steps.decode), [session, self.incoming, self.encoding], self.seen, **QUIET)
+        gr.on([self.file.upload, self.file.clear], guarded(steps.look), [session, self.file], self.seen, **LATEST)
+        self.shape.input(guarded(steps.choose), [session, self.incoming, self.shape], self.seen, **LATEST)
+        self.encoding.input(guarded(steps.decode), [session, self.incoming, self.encoding], self.seen, **LATEST)
         gr.on(
             [dropdown.input for dropdown in self.columns.values()],
             guarded(steps.arrange),
             [session, self.incoming, self.shape, *self.columns.values()],
             self.seen,
-            **QUIET,
+            **LATEST,
         )
         gr.on([self.fetch.click, self.named.submit], guarded(steps.fetch), [session, self.named], view, **QUIET)
         self.go.click(go(skip_bad=False), [session, self.incoming, self.approved], view, **QUIET)
@@ -83,7 +83,10 @@ class ImportPart:
             event(steps.progress, [session], view, **QUIET)
             event(steps.limit, [session], self.limit, **QUIET)
         return self.panel.mark.change(
-            guarded(steps.ended), [session, self.incoming], [*self.seen, self.file, self.fetch], **QUIET
+            guarded(steps.ended),
+            [session, self.incoming, self.panel.mark],
+            [*self.seen, self.file, self.fetch],
+            **QUIET,
         )
 
 

@@ -156,15 +156,18 @@ class Importing:
         project = projects.get(self.desk.studio, at.project_id)
         return incoming.limit_html(self.desk.studio.settings.workspace, project.name, at.language)
 
-    def ended(self, at: Session | None, now: Incoming | None) -> Changes:
+    def ended(self, at: Session | None, now: Incoming | None, mark: str) -> Changes:
         """What came of it: a dataset to look at, what a look through all rows found, a report, or errors under what is
-        still on screen."""
+        still on screen. Once: by then another file may be on screen."""
         part = self.part
         work = self.desk.works.last(at.project_id, KIND) if at else None
         may_fetch = {part.fetch: gr.update(interactive=True)}
         if at is None or work is None:
             return {part.report: ""} | may_fetch
-        if work.is_running:
+        is_running = work.is_running
+        if not is_running and mark != work.mark:
+            return NOTHING  # it ended just now, and the page hears of that in a moment
+        if is_running:
             off = gr.update(interactive=False)
             if work.gives_way:
                 return may_fetch

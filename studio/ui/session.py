@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 """How nearly every event is wired: no veil over the page, not callable from outside, as many at once as come."""
+LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+"""The same for what somebody chooses: of several choices in a row the last one counts. By default Gradio drops what
+comes while the one before is being worked on."""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,11 @@ class Work:
         finally:
             self.is_running = False
 
+    @property
+    def mark(self) -> str:
+        """Which work it is, and whether it runs."""
+        return f"{self.number} {self.is_running}"
+
 
 class Works:
     """What goes on, and what was the last of its kind, by project and kind."""
@@ -131,7 +136,7 @@ class WorkPanel:
             bar_html(work, at.language) if work.is_running else "",
             gr.update(visible=work.is_running),
             gr.Timer(active=work.is_running),
-            f"{work.number} {work.is_running}",
+            work.mark,
         )
 
     def wire(self, desk: Desk, session: gr.State, quiet: dict[str, Any]) -> None:
