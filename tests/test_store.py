@@ -28,7 +28,7 @@ from studio.records import (
 )
 from studio.rows import Flag, RowFilter, Sort
 from studio.store import Store
-from studio.store.database import SCHEMA
+from studio.store.database import SCHEMA, Database
 from tests.conftest import together
 
 BASE = BaseIdentity("owner/model", "abc", "0" * 64, "nf4")
@@ -259,6 +259,12 @@ def test_closing_waits_for_what_is_under_way_and_refuses_what_comes_after(tmp_pa
     for thread in asking:
         thread.join()
     assert [(type(end), str(end)) for end in ends] == [(Cancelled, "The studio is being closed.")] * 3
+
+
+def test_a_checkpoint_that_comes_too_late_takes_nothing_from_what_was_committed(tmp_path: Path) -> None:
+    database = Database(tmp_path / "studio.duckdb")
+    database.close()
+    database.checkpoint()
 
 
 def test_a_transaction_that_fails_leaves_nothing_in_the_search_index(store: Store) -> None:

@@ -281,9 +281,11 @@ class Database:
                 self._hold(None)
 
     def checkpoint(self) -> None:
-        """Move what was committed from the log into the file; done by itself, it would hold up the next who saves."""
-        with self._uses.one(), self._write_lock, contextlib.suppress(duckdb.TransactionException):
-            # Not while somebody else is in a transaction: then it is done by itself at some later time.
+        """Move what was committed from the log into the file; done by itself, it would hold up the next who saves.
+
+        What was committed is kept in any case: where this can't be done now, DuckDB does it at some later time.
+        """
+        with contextlib.suppress(duckdb.Error, Cancelled), self._uses.one(), self._write_lock:
             self._cursor().execute("CHECKPOINT")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
