@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio import projects
+from studio.errors import NotFound
 from studio.records import Shot
 from studio.ui.session import QUIET, Desk, Session, guarded
 from studio.ui.words import t
@@ -65,6 +66,7 @@ def _keep(desk: Desk, at: Session, shots: list[Shot]) -> float:
 def _pair(desk: Desk, session: gr.State, changed: gr.State, shots: list[Shot], place: int) -> None:
     """One pair, and what can be done with it."""
     shot = shots[place]
+    known = [shot]  # as this page shows it; another page may have moved, changed or removed it meanwhile
     with gr.Column(elem_classes="st-shot"):
         question = gr.Textbox(shot.prompt, label=t("app.chat.question"), lines=1, max_lines=4, interactive=True)
         reply = gr.Textbox(shot.answer, label=t("app.chat.answer"), lines=1, max_lines=6, interactive=True)
@@ -73,22 +75,36 @@ def _pair(desk: Desk, session: gr.State, changed: gr.State, shots: list[Shot], p
             down = gr.Button(t("app.chat.shot_down"), size="sm", min_width=40, interactive=place < len(shots) - 1)
             remove = gr.Button(t("app.chat.shot_remove"), size="sm", min_width=40)
 
+    def found(now: list[Shot]) -> int:
+        if known[0] in now[place : place + 1]:
+            return place
+        if known[0] in now:
+            return now.index(known[0])
+        raise NotFound(
+            "This few-shot example was changed or removed on another page.",
+            "Load this page again to see them as they are.",
+        )
+
     @guarded
     def edit(at: Session, prompt: str, text: str) -> None:
-        now = _shots_of(desk, at)
-        now[place] = Shot(prompt, text)
-        _keep(desk, at, now)
+        edited = Shot(prompt, text)
+        if edited != known[0]:
+            now = _shots_of(desk, at)
+            now[found(now)] = edited
+            _keep(desk, at, now)
+            known[0] = edited
 
     @guarded
     def move(at: Session, by: int) -> float:
         now = _shots_of(desk, at)
-        now[place], now[place + by] = now[place + by], now[place]
+        old = found(now)
+        now.insert(max(0, old + by), now.pop(old))
         return _keep(desk, at, now)
 
     @guarded
     def drop(at: Session) -> float:
         now = _shots_of(desk, at)
-        del now[place]
+        del now[found(now)]
         return _keep(desk, at, now)
 
     for field in (question, reply):

@@ -56,6 +56,8 @@ JA: dict[str, str] = {
     "guidelines": "ガイドライン",
     "Few-shot example {number} is incomplete.": "{number}番目のお手本に、まだ空いているところがあります。",
     "Fill in both the question and the answer.": "質問と回答の両方を入力してください。",
+    "This few-shot example was changed or removed on another page.": "このお手本は、別のページで変更されたか外されました。",
+    "Load this page again to see them as they are.": "ページを読み込み直すと、いまのお手本が表示されます。",
     "An example with several turns can't be a few-shot example.": "やりとりが複数ある例は、お手本に使えません。",
     "Choose one with one question.": "一問一答の例を選んでください。",
     "“{question}” {kept}: shown to the model with its answer, it would test nothing any more.": "「{question}」は{kept}。回答と一緒にモデルへ見せると、テストの意味がなくなります。",

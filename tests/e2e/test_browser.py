@@ -22,6 +22,9 @@ Visit = Callable[..., Page]
 KILLS = int(os.environ.get("STUDIO_TEST_KILLS", "3"))
 """Times the app is killed right after a toast; 100 on a patient day."""
 
+SHOTS = ".st-shot:has(button:text('Remove'))"
+"""The few-shot examples there are; the form for one more looks the same."""
+
 
 def ask(page: Page, text: str) -> None:
     """Type a question and wait for the whole answer."""
@@ -211,7 +214,8 @@ def test_examples_are_searched_judged_and_edited(serve: Start, visit: Visit) -> 
 
 
 def test_few_shot_examples_and_the_exact_prompt(serve: Start, visit: Visit) -> None:
-    page = visit(serve())
+    app = serve()
+    page = visit(app)
     page.locator("#system textarea").fill("Answer like a pirate.")
     page.locator("#shots").get_by_role("button").first.click()
     for number in (1, 2):
@@ -219,9 +223,13 @@ def test_few_shot_examples_and_the_exact_prompt(serve: Start, visit: Visit) -> N
         page.locator("#shot-answer textarea").fill(f"Aye {number}.")
         page.locator("#shot-add").click()
         expect(page.locator("#shot-question textarea")).to_have_value("")
-    expect(page.locator(".st-shot")).to_have_count(2)
-    page.locator(".st-shot").nth(1).get_by_role("button", name="Up").click()
-    expect(page.locator(".st-shot").nth(0).locator("textarea").first).to_have_value("Shot 2?")
+        expect(page.locator(SHOTS)).to_have_count(number)
+    pairs = page.locator(SHOTS)
+    other = visit(app)  # the same project on another page, which doesn't see what is moved here
+    other.locator("#shots").get_by_role("button").first.click()
+    expect(other.locator(SHOTS)).to_have_count(2)
+    pairs.nth(1).get_by_role("button", name="Up").click()
+    expect(pairs.nth(0).locator("textarea").first).to_have_value("Shot 2?")
     page.locator("#composer textarea").fill("Where is the gold?")
     page.locator("#rendered").get_by_role("button").first.click()
     exact = page.locator("#exact textarea")
@@ -230,6 +238,12 @@ def test_few_shot_examples_and_the_exact_prompt(serve: Start, visit: Visit) -> N
         "<user>Where is the gold?\n<assistant>"
     )
     expect(page.locator("#rendered")).to_contain_text("of 2,048 tokens")
+    other.locator(SHOTS).nth(0).get_by_role("button", name="Remove").click()
+    expect(other.locator(SHOTS)).to_have_count(1)
+    expect(other.locator(SHOTS).locator("textarea").first).to_have_value("Shot 2?")
+    pairs.nth(1).locator("textarea").last.fill("Too late.")
+    pairs.nth(1).locator("textarea").last.blur()
+    toast(page, "was changed or removed on another page")
 
 
 def test_conversations_are_found_in_both_languages(serve: Start, visit: Visit) -> None:
