@@ -161,7 +161,7 @@ def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Calla
     listing = add("list", data_commands.examples_list, "list the examples", examples)
     _add_filter(listing)
     listing.add_argument("--sort", choices=SORTS, default="oldest")
-    listing.add_argument("--limit", type=int, default=1_000_000)
+    listing.add_argument("--limit", type=_count, default=1_000_000)
     add("show", data_commands.examples_show, "show one example", examples).add_argument("id")
     for name, status in (("approve", "approved"), ("reject", "rejected"), ("draft", "draft"), ("delete", "deleted")):
         command = add(name, data_commands.examples_status, f"{name} examples", examples)
@@ -186,7 +186,7 @@ def _add_data_commands(add: Callable[..., argparse.ArgumentParser], group: Calla
     add("undo", data_commands.undo, "take back what was done last").add_argument(
         "--action", help="another action's id (see: studio history)"
     )
-    add("history", data_commands.history, "what was done to the rows").add_argument("--limit", type=int, default=50)
+    add("history", data_commands.history, "what was done to the rows").add_argument("--limit", type=_count, default=50)
 
     quality = group("quality", "what to look at")
     scan = add("scan", data_commands.quality_scan, "look for defects in the rows", quality)
@@ -238,7 +238,16 @@ def _add_filter(command: argparse.ArgumentParser) -> None:
     command.add_argument("--until", type=_moment, metavar="DATE", help="changed before that")
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
+    return int(text)
+
+
 def _moment(text: str) -> datetime:
     """A day or a moment; UTC unless it says otherwise."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write one such as 2026-01-31") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

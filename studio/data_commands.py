@@ -117,9 +117,12 @@ def export(options: argparse.Namespace, settings: Settings) -> None:
 
     with opened(settings, "export") as studio, stoppable() as stop:
         project = project_of(studio, options)
+        studio.workspace.require_foreign(options.out)
         if options.snapshot:
             from studio import snapshots
 
+            if filter_of(options, RowFilter()) != RowFilter():
+                raise InvalidInput("A snapshot is exported whole.", "Leave out the filter, or the snapshot.")
             snapshot = snapshots.named(studio, project.id, options.snapshot)
             made = snapshots.export(
                 studio,

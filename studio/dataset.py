@@ -238,7 +238,7 @@ def edit(
         )
         if new == old:
             raise InvalidInput("The example is unchanged.")
-        if new.status == "approved" and new.answer != old.answer:
+        if new.status == "approved" and (new.answer, new.status) != (old.answer, old.status):
             require_unblocked(projects.get(studio, old.project_id), new.answer)
         return _append(studio, old, new, _kind_of(old, new), author)
 

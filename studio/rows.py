@@ -166,6 +166,10 @@ class Snapshot:
     """Of the snapshot's file; the same rows always give the same one."""
     rows: int
     by_split: Mapping[str, int]
+    project_name: str = ""
+    """As it was then; exports of the snapshot carry it."""
+    language: str = ""
+    """Of the project, as it was then."""
     author: str = ""
     created_at: datetime = field(default_factory=now)
 

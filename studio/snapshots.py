@@ -14,7 +14,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from studio import exports, projects
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound, Phrase, WorkError
 from studio.exports import Exported, Follow, Progress
-from studio.formats import FormatName
+from studio.formats import Card, FormatName
 from studio.records import Example, Run, new_id, turns_from
 from studio.rows import RowFilter, Snapshot
 from studio.workspace import disk_errors
@@ -82,6 +82,7 @@ def free_name(studio: Studio, project_id: str, wanted: str) -> str:
 
 def freeze(studio: Studio, project_id: str, name: str, examples: Iterable[Example], author: str = "") -> Snapshot:
     """Write the examples to the snapshot's file and keep its name."""
+    project = projects.get(studio, project_id)
     counted: dict[str, int] = {}
 
     def lines() -> Iterator[bytes]:
@@ -98,6 +99,8 @@ def freeze(studio: Studio, project_id: str, name: str, examples: Iterable[Exampl
         sha256,
         sum(counted.values()),
         dict(sorted(counted.items())),
+        project.name,
+        project.language,
         author or studio.settings.author,
     )
     studio.store.snapshots.add(snapshot)
@@ -295,12 +298,12 @@ def export(
         Cancelled: before the end; what `out` was before is still there.
         WorkError: the snapshot's file is missing or was altered.
     """
-    project = projects.get(studio, snapshot.project_id)
     follow = Follow(2 * snapshot.rows, progress, cancelled or threading.Event())
-    card = replace(
-        exports.card(studio, project, license),
-        # What would be said of the rows as they are now is left out: they change, and a snapshot doesn't.
-        near_duplicate_rate=None,
+    # Nothing of the project, the rows or the studio as they are now: they change, and a snapshot doesn't.
+    card = Card(
+        snapshot.project_name,
+        (snapshot.language,),
+        license or None,
         split_rule=f"as the rows stood in the snapshot {snapshot.name!r}",
     )
     return exports.write_verified(format_, lambda: examples(studio, snapshot), out, follow, plain=plain, card=card)

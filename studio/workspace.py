@@ -116,6 +116,12 @@ class Workspace:
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
 
+    def require_foreign(self, path: Path) -> None:
+        """Raise InvalidInput if the path is of a file of the workspace, exports aside: writing there destroys it."""
+        found = path.resolve()
+        if found.is_file() and self.root in found.parents and self.exports not in found.parents:
+            raise InvalidInput(Phrase("{path} belongs to the workspace.", path=path), "Choose another name.")
+
     def require_space(self, needed: int, what: str) -> None:
         """Raises:
         DiskFull: fewer than `needed` bytes plus a reserve are free.

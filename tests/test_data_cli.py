@@ -247,6 +247,12 @@ def test_many_are_changed_at_once_and_taken_back_at_once(studio: CommandLine, id
     assert studio("examples", "draft", ids[0], "--json").value[0]["status"] == "draft"
 
 
+def test_numbers_and_dates_that_make_no_sense(studio: CommandLine) -> None:
+    for option, value, says in (("--limit", "-1", "no number from 0 up"), ("--since", "yesterday", "2026-01-31")):
+        refused = studio("examples", "list", option, value)
+        assert (refused.status, says in refused.err) == (2, True)
+
+
 def test_one_unknown_row_and_no_status_changes(studio: CommandLine, ids: list[str]) -> None:
     assert studio("examples", "reject", ids[0], "e_none").status == 2
     assert len(listed(studio, "--status", "approved")) == 3
@@ -450,6 +456,8 @@ def test_snapshots_are_taken_compared_and_exported_again(studio: CommandLine, id
     assert studio("snapshots", "diff", "second", first["sha256"][:8]).out == "1 added, 1 removed, 1 changed\n"
     studio("export", other, "--format", "openai", "--snapshot", first["id"])
     assert other.read_bytes() == one.read_bytes()
+    filtered = studio("export", tmp_path / "two.jsonl", "--format", "openai", "--snapshot", "first", "--split", "train")
+    assert (filtered.status, "A snapshot is exported whole." in filtered.err) == (2, True)
     assert [s["name"] for s in studio("snapshots", "list", "--json").value] in (
         ["first", "second"],
         ["second", "first"],
@@ -515,6 +523,40 @@ def test_only_the_rows_that_were_meant_leave(studio: CommandLine, ids: list[str]
     nothing = studio("export", tmp_path / "none.csv", "--format", "csv", "--search", "parrot")
     assert (nothing.status, nothing.err.startswith("studio: No row fits")) == (2, True)
     assert not (tmp_path / "none.csv").exists()
+
+
+def test_an_export_takes_the_place_of_nothing_but_an_export(
+    studio: CommandLine, ids: list[str], tmp_path: Path
+) -> None:
+    """What stands where it would go, and is no earlier export, stays; the message says what to do."""
+    mine, clone = tmp_path / "mine", tmp_path / "clone"
+    for path in (mine / "sub" / "thesis.txt", clone / ".git" / "HEAD", clone / "README.md"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+
+    workspace = tmp_path / "workspace"
+
+    def refused(out: Path, format_: str, says: str) -> None:
+        done = studio("export", out, "--format", format_)
+        assert (done.status, says in done.err, "Traceback" in done.err) == (2, True, False), done.err
+
+    for format_ in ("csv", "parquet", "alpaca"):
+        refused(mine, format_, "mine is a folder. Name a file in it.")
+        refused(Path("."), format_, "is a folder")
+    refused(workspace, "openai", "is a folder")
+    refused(workspace / "studio.duckdb", "openai", "belongs to the workspace")
+    refused(mine, "hf", "holds other things than an export, such as thesis.txt")
+    refused(clone, "hf", "such as HEAD")
+    refused(mine / "sub" / "thesis.txt", "hf", "is there already and is no folder")
+    (tmp_path / "pairs.sharegpt.json").write_text("mine", encoding="utf-8")
+    refused(tmp_path / "pairs.jsonl", "trl-kto", "pairs.sharegpt.json would be written too, and is there already")
+    kept = (mine / "sub" / "thesis.txt", clone / ".git" / "HEAD", clone / "README.md", tmp_path / "pairs.sharegpt.json")
+    assert {path.read_text(encoding="utf-8") for path in kept} == {"mine"}
+    assert not (tmp_path / "pairs.jsonl").exists()
+    (tmp_path / "pairs.sharegpt.json").unlink()
+    for format_, name in (("trl-kto", "pairs.jsonl"), ("hf", "folder")):
+        for _ in range(2):
+            assert studio("export", tmp_path / name, "--format", format_).status == 0, "an earlier export is replaced"
 
 
 def test_a_plain_export_has_the_columns_of_its_format_alone(

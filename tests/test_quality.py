@@ -348,6 +348,8 @@ def test_a_blocking_rule_keeps_rows_from_being_approved(studio: Studio, project:
     dataset.add_rows(studio, project.id, [long, short], "imported")
     with pytest.raises(InvalidInput, match="At most two words"):
         dataset.set_status(studio, long.id, "approved")
+    with pytest.raises(InvalidInput, match="At most two words"):
+        dataset.edit(studio, long.id, prompt="Where is it?", status="approved")
     action = dataset.set_statuses(studio, project.id, RowFilter(statuses=("draft",)), "approved")
     assert (action.rows, action.detail) == (1, "1 break a rule and stay as they are")
     assert [dataset.get(studio, e.id).status for e in (long, short)] == ["draft", "approved"]

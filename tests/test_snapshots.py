@@ -155,6 +155,7 @@ def test_an_export_has_the_same_bytes_after_everything_changed(
     first, second = (tmp_path / name / f"rows{ENDINGS[format_]}" for name in ("first", "second"))
     made = snapshots.export(studio, taken, first, format_)
     assert made.is_verified, made.differences
+    projects.update(studio, project.id, name="By another name", language="ja")
     dataset.edit(studio, rows[0].id, answer="Something else.")
     dataset.set_status(studio, rows[1].id, "deleted")
     splits.deal(studio, project.id, Shares(0.3, 0.3))

@@ -11,10 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from studio.errors import InvalidInput, Phrase
+
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, or vanishes if there is an error."""
+def replaced(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place at the end, or vanishes if there is an error.
+
+    Args:
+        folder: what comes is a folder, and may take the place of one. Look at what is in that one before.
+
+    Raises:
+        InvalidInput: a file would take the place of a folder, or `path` has no name of its own.
+    """
+    if path.is_dir() and not folder:
+        raise InvalidInput(Phrase("{path} is a folder.", path=path), "Name a file in it.")
+    if path.name in ("", ".."):
+        raise InvalidInput(Phrase("{path} can't be replaced.", path=path), "Name a folder in it.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         if not old.name.startswith(f".{path.name}.{os.getpid()}-"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import get_args
 
 from studio.errors import InvalidInput, Phrase
 from studio.formats.atomic import file_sha256, remove, replaced
@@ -13,7 +14,7 @@ from studio.formats.marks import COLUMN
 from studio.formats.parquet import Kind, Table, is_wide
 from studio.formats.render import FormatName, Row, Unfit
 from studio.formats.written import Tally, Written, fit, fitting, written_of
-from studio.records import Example
+from studio.records import Example, Split
 
 CONFIGS: Mapping[str, FormatName] = {"sft": "hf", "dpo": "trl-dpo", "kto": "trl-kto"}
 """Each config, and in which format its rows are. What has no place in `sft` is in no other either."""
@@ -22,6 +23,9 @@ _KINDS: Mapping[str, Mapping[str, Kind]] = {
     "dpo": {"prompt": "turns", "chosen": "turns", "rejected": "turns", COLUMN: "text"},
     "kto": {"prompt": "turns", "completion": "turns", "label": "truth", COLUMN: "text"},
 }
+
+
+SPLITS = get_args(Split)
 
 
 def table_path(config: str, split: str) -> str:
@@ -51,7 +55,7 @@ class _Config:
 
     def close(self) -> list[Part]:
         parts = []
-        for split in sorted(self.tables, key=("train", "validation", "test").index):
+        for split in sorted(self.tables, key=SPLITS.index):
             table = self.tables[split]
             table.close()
             parts.append(
@@ -62,11 +66,8 @@ class _Config:
 
 def write_folder(examples: Iterable[Example], out: Path, plain: bool, card: Card) -> Written:
     tally, figures = Tally(), Figures()
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "README.md").exists())):
-        raise InvalidInput(
-            Phrase("{path} is there already and is no dataset folder.", path=out), "Choose another name."
-        )
-    with replaced(out) as folder:
+    _require_ours(out)
+    with replaced(out, folder=True) as folder:
         remove(folder)
         folder.mkdir()
         kinds = {name: {k: v for k, v in columns.items() if not (plain and k == COLUMN)} for name, columns
@@ -88,6 +89,18 @@ def write_folder(examples: Iterable[Example], out: Path, plain: bool, card: Card
     for path in files:
         digest.update(f"{file_sha256(path)}  {path.relative_to(out).as_posix()}\n".encode())
     return written_of("hf", out, tally, digest.hexdigest(), files, plain)
+
+
+def _require_ours(out: Path) -> None:
+    """What is there already goes, so it may be nothing but an earlier export."""
+    if out.exists() and not out.is_dir():
+        raise InvalidInput(Phrase("{path} is there already and is no folder.", path=out), "Choose another name.")
+    ours = {out / "README.md"} | {out / table_path(config, split) for config in CONFIGS for split in SPLITS}
+    if others := sorted(path for path in out.rglob("*") if path not in ours and not path.is_dir()):
+        raise InvalidInput(
+            Phrase("{path} holds other things than an export, such as {name}.", path=out, name=others[0].name),
+            "Choose another name.",
+        )
 
 
 def _rows_if_fit(format_: FormatName, example: Example, plain: bool) -> list[Row]:

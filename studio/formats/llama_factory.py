@@ -45,12 +45,21 @@ def _present(names: dict[str, str], columns: set[str]) -> dict[str, str]:
     return {ours: theirs for ours, theirs in names.items() if theirs in columns}
 
 
+def names_file(path: Path, file_name: str) -> bool:
+    """Whether an entry of `dataset_info.json` is of that file; raises as `with_entry`."""
+    return any(isinstance(e, dict) and e.get("file_name") == file_name for e in _entries(path).values())
+
+
 def with_entry(path: Path, name: str, value: dict[str, Any]) -> str:
     """The text of `dataset_info.json` with one entry put in; the others stay.
 
     Raises:
         InvalidInput: there is such a file, but it is broken.
     """
+    return json.dumps({**_entries(path), name: value}, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def _entries(path: Path) -> dict[str, Any]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
@@ -59,4 +68,4 @@ def with_entry(path: Path, name: str, value: dict[str, Any]) -> str:
         ) from error
     if not isinstance(entries, dict):
         raise InvalidInput(Phrase("{path} holds no named entries.", path=path), "Mend it, or move it away.")
-    return json.dumps({**entries, name: value}, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    return entries

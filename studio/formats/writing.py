@@ -63,8 +63,12 @@ def write(
 
 def _write_file(format_: FormatName, examples: Iterable[Example], out: Path, plain: bool, name: str) -> Written:
     tally = Tally()
-    copy = out.with_name(f"{out.stem}.sharegpt.json") if format_ in ("trl-dpo", "trl-kto") else None
-    info = out.with_name(llama_factory.NAME)
+    copy = out.parent / f"{out.stem}.sharegpt.json" if format_ in ("trl-dpo", "trl-kto") else None
+    info = out.parent / llama_factory.NAME
+    if copy is not None and copy.exists() and not llama_factory.names_file(info, copy.name):
+        raise InvalidInput(
+            Phrase("{path} would be written too, and is there already.", path=copy), "Choose another name, or move it."
+        )
     with ExitStack() as stack:
         temporary = stack.enter_context(replaced(out))
         sink = make_sink(format_, temporary, plain)

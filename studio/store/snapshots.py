@@ -18,8 +18,8 @@ class Snapshots:
 
     def add(self, snapshot: Snapshot) -> None:
         self._db.execute(
-            "INSERT INTO snapshots (id, project_id, name, sha256, rows, by_split, author, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO snapshots (id, project_id, name, sha256, rows, by_split, project_name, language, author,"
+            " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 snapshot.id,
                 snapshot.project_id,
@@ -27,6 +27,8 @@ class Snapshots:
                 snapshot.sha256,
                 snapshot.rows,
                 json.dumps(dict(snapshot.by_split)),
+                snapshot.project_name,
+                snapshot.language,
                 snapshot.author,
                 as_stored(snapshot.created_at),
             ],

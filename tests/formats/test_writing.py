@@ -263,7 +263,7 @@ def test_two_exports_to_one_file_at_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_dataset_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InvalidInput, match="is no dataset folder"):
+    with pytest.raises(InvalidInput, match="holds other things than an export"):
         formats.write("hf", [PLAIN], tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
