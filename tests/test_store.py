@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -321,6 +322,20 @@ def test_every_filter_and_every_order(store: Store) -> None:
     assert facets.tags == {"urgent": 2, "a b": 1}
     assert facets.authors == {"ann": 2, "bob": 1}
     assert facets.splits == {"aside": 1, "test": 1, "train": 1}
+
+
+def test_pages_deep_in_the_order_of_questions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deep down only the rows that begin alike are sorted; the order is that of the whole."""
+    texts = ["", "\0", "A", "Ab", "What is it?", "What is that?", "What if?", "Who?", "図書館は？", "図書", "🙂", "é"]
+    dice = random.Random(7)
+    rows = [example(n, messages=(Turn("user", dice.choice(texts)),)) for n in range(200)]
+    store.examples.append([*rows, example(200, status="draft", messages=(Turn("user", "What?"),))])
+    monkeypatch.setattr("studio.store.examples.DEEP", 3)
+    approved = RowFilter(statuses=("approved",))
+    wanted = [row.id for row in sorted(rows, key=lambda row: (row.question, row.id))]
+    for offset in range(0, 210, 7):
+        found = store.examples.page("p", approved, "question", 9, offset)
+        assert [row.id for row in found] == wanted[offset : offset + 9], offset
 
 
 def test_changing_many_rows_at_once(store: Store) -> None:

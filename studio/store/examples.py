@@ -5,6 +5,8 @@ The text of a row (`contents`) and what is thought of it (`row_versions`) are ke
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +47,8 @@ _ORDERS: Mapping[Sort, str] = {
 }
 
 
+DEEP = 5000
+"""Rows in order that DuckDB finds without sorting every one."""
 KEPT_FACETS = 32
 """Filters whose counts are remembered while nothing changes."""
 
@@ -301,6 +305,8 @@ class Examples:
     ) -> list[Example]:
         """Current rows that fit, a stretch of them; with `most`, of a common word only the newest that many."""
         where, parameters = self._where(project_id, rows, most)
+        if sort == "question" and offset + limit > DEEP:
+            where, parameters, offset = self._around(where, parameters, limit, offset)
         found = self._db.rows(
             f"SELECT v.rowid AS place FROM row_versions v {where} ORDER BY {_ORDERS[sort]} LIMIT ? OFFSET ?",
             [*parameters, limit, offset],
@@ -309,6 +315,30 @@ class Examples:
         versions = self._with_texts("v.rowid IN (SELECT unnest(?::BIGINT[]))", [places], "v.rowid AS place, ")
         by_place = {row["place"]: row for row in versions}
         return [example_of(by_place[place]) for place in places]
+
+    def _around(self, where: str, values: list[Any], limit: int, offset: int) -> tuple[str, list[Any], int]:
+        """The condition narrowed to questions that begin as those of a page deep in their order do, its values, and
+        the page's offset among them. Counting how texts begin is many times as fast as sorting them."""
+        for beginning in ("unicode(v.head)", "v.head[:4]"):
+            counted = self._db.rows(
+                f"SELECT {beginning} AS beginning, count(*) AS rows FROM row_versions v {where}"
+                " GROUP BY beginning ORDER BY beginning",
+                values,
+            )
+            ends = list(itertools.accumulate(row["rows"] for row in counted))
+            first, last = bisect.bisect_right(ends, offset), bisect.bisect_left(ends, offset + limit)
+            if first == len(ends):
+                break  # the page is behind the last row
+            bounds = [(">=", first), *([("<", last + 1)] if last + 1 < len(ends) else [])]
+            for sign, place in bounds:
+                text = counted[place]["beginning"]
+                where += f" AND v.head {sign} ?"
+                values = [*values, text if isinstance(text, str) else chr(text) if text >= 0 else ""]
+            before = ends[first - 1] if first else 0
+            offset -= before
+            if ends[min(last, len(ends) - 1)] - before <= DEEP:
+                break
+        return where, values, offset
 
     def _with_texts(self, condition: str, values: Sequence[Any], also: str = "") -> list[Row]:
         """The versions a condition on `row_versions v` finds, each with its texts.
