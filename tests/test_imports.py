@@ -105,7 +105,7 @@ def test_rows_that_are_there_already_are_skipped(studio: Studio, project: Projec
         ({}, "needs `messages`"),
         ({"question": "Q", "answer": "A"}, r"found: question, answer"),
         ({"instruction": "Q"}, "`output` is missing"),
-        ({"output": "A"}, "`instruction` is missing"),
+        ({"output": "A"}, "found: output"),
         ({"instruction": " ", "output": "A"}, "`instruction` is empty"),
         ({"instruction": "Q", "output": "\n"}, "`output` is empty"),
         ({"instruction": "Q", "output": 5}, "`output` is not text"),
