@@ -317,6 +317,26 @@ def test_bad_rows_of_a_table_stay_a_table(studio: Studio, project: Project, tmp_
     ]
 
 
+def test_a_table_is_mended_in_two_rounds(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion\nQ,\nR,\nS,\nT\nU,A\n", encoding="utf-8")
+    _, kept = left_out(studio, path, project)
+    text = kept.read_text(encoding="utf-8-sig")
+    kept.write_text(text.replace("Q,", "Q,A"), encoding="utf-8-sig")
+    report, still = left_out(studio, kept, project)
+    assert (report.added, report.left_out) == (1, 3)
+    assert list(csv.reader(still.read_text(encoding="utf-8-sig").splitlines())) == [
+        ["studio_left_out", "prompt", "completion"],
+        ["row 3: `completion` is empty", "R", ""],
+        ["row 4: `completion` is empty", "S", ""],
+        ["row 5: has 2 cells where the header has 3", "T"],
+    ]
+    still.write_text(
+        still.read_text(encoding="utf-8-sig").replace("R,", "R,A").replace("S,", "S,A").replace(",T", ",T,A")
+    )
+    assert imports.import_file(studio, project.id, still) == ImportReport(3, 0)
+
+
 def test_bad_rows_of_several_files_are_kept_file_by_file(studio: Studio, project: Project, tmp_path: Path) -> None:
     files = [
         (side, write(tmp_path, [ALPACA[n], {"instruction": side}], f"{side}.jsonl"))

@@ -16,7 +16,7 @@ from studio import formats
 from studio.errors import ImportRejected, InvalidInput
 from studio.formats import Draft, Shape, containers, json_list
 from studio.records import Turn
-from tests.formats.conftest import TOOLS
+from tests.formats.conftest import TOOLS, example
 
 USER, SAID = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
 HUMAN, GPT = {"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}
@@ -291,6 +291,27 @@ def test_other_peoples_ids_are_kept_but_not_taken_over(tmp_path: Path) -> None:
     read = draft(tmp_path, {**ALPACA, "id": 7, "status": "done", "tags": ["x"], "studio": "Abbey Road"})
     assert (read.id, read.status, read.tags) == ("", None, ())
     assert read.extra == {"id": 7, "status": "done", "tags": ["x"], "studio": "Abbey Road"}
+    theirs = '{"name": "Abbey Road", "version": "stereo"}'
+    assert draft(tmp_path, {**ALPACA, "studio": theirs}).extra == {"studio": theirs}
+
+
+@pytest.mark.parametrize(
+    ("marks", "name"),
+    [
+        ({"learn": 5}, "learn"),
+        ({"turns": [1]}, "turns"),
+        ({"turns": {"0": {"content": 5}}}, "turns"),
+        ({"turns": {"1": {"content": "A", "extra": {"tool_calls": [1]}}}}, "turns"),
+        ({"after": []}, "after"),
+        ({"after": [{}]}, "after"),
+        ({"after": [{"role": "poet", "content": "x"}, SAID]}, "after"),
+        ({"version": 1, "group": 5}, "group"),
+        ({"part": "rejected"}, "id"),
+    ],
+)
+def test_a_damaged_column_of_ours_is_a_bad_row(tmp_path: Path, marks: dict[str, Any], name: str) -> None:
+    said = one(tmp_path, {**ALPACA, "studio": json.dumps(marks)})
+    assert said == f"`studio` is damaged: {name} is not as the studio writes it"
 
 
 # Rows that can't be read
@@ -415,10 +436,12 @@ def test_ragged_rows_of_a_table(tmp_path: Path) -> None:
     rows = dict(formats.read(path))
     assert rows[3] == "has 1 cells where the header has 2"
     assert rows[4] == "has 3 cells where the header has 2"
-    assert str(rows[5]).startswith("not valid CSV")
+    assert str(rows[6]).startswith("not valid CSV"), "a blank row counts"
     assert isinstance(rows[2], Draft)
-    assert isinstance(rows[6], Draft)
-    assert rows[6].answer == "line\r\nbreak, and '=1"
+    assert isinstance(rows[7], Draft)
+    assert rows[7].answer == "line\r\nbreak, and '=1"
+    path.write_text("\n\nprompt,completion\nQ,A\n", encoding="utf-8")
+    assert [number for number, _ in formats.read(path)] == [4]
 
 
 def test_a_quote_that_is_never_closed(tmp_path: Path) -> None:
@@ -521,6 +544,16 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     assert [(d.messages[0].content, d.split) for d in rows if isinstance(d, Draft)] == [
         ("Q test", "test"), ("Q train", "train"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", ["trl-kto", "trl-dpo"])
+def test_the_copy_beside_an_export_is_not_read_again(tmp_path: Path, format_: formats.FormatName) -> None:
+    made = example(1, rejected="No.")
+    formats.write(format_, [made], tmp_path / "rows.jsonl")
+    assert (tmp_path / "rows.sharegpt.json").exists()
+    assert [d for _, d in formats.read(tmp_path)] == [Draft.of(made)]
+    (tmp_path / "rows.jsonl").unlink()
+    assert containers.files_of(tmp_path) == [tmp_path / "rows.sharegpt.json"]
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
