@@ -15,6 +15,7 @@ from studio.errors import Cancelled, ImportRejected, InvalidInput
 from studio.formats import Shape
 from studio.imports import ImportReport
 from studio.records import Project, Turn
+from studio.rows import RowFilter
 
 ALPACA: list[dict[str, Any]] = [
     {"instruction": "When do you open?", "input": "", "output": "At nine."},
@@ -95,6 +96,61 @@ def test_rows_that_are_there_already_are_skipped(studio: Studio, project: Projec
     assert imports.import_file(studio, project.id, path) == ImportReport(3, 1)
     assert imports.import_file(studio, project.id, path) == ImportReport(0, 4)
     assert studio.store.examples.count(project.id) == 3
+
+
+@pytest.mark.parametrize("rejected", [("r1", "r2", "r2"), ("r1", None, "r2", "r1"), (None, "r1", None, "r2")])
+def test_another_rejected_answer_makes_another_pair(
+    studio: Studio, project: Project, tmp_path: Path, rejected: tuple[str | None, ...]
+) -> None:
+    """But a row without one says nothing that isn't in a pair."""
+    asked = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
+    path = write(tmp_path, [{**asked, "rejected_answer": worse} for worse in rejected], "rows.jsonl")
+    kept = [worse for i, worse in enumerate(rejected) if worse not in rejected[:i] and (worse or i == 0)]
+    assert imports.import_file(studio, project.id, path) == ImportReport(len(kept), len(rejected) - len(kept))
+    assert [e.rejected for e in studio.store.examples.find(project.id)] == kept
+    assert imports.import_file(studio, project.id, path) == ImportReport(0, len(rejected))
+    exports.export(studio, project.id, tmp_path / "out.jsonl", "trl-dpo", RowFilter())
+    fresh = projects.create(studio, "fresh")
+    pairs = [worse for worse in kept if worse]
+    assert imports.import_file(studio, fresh.id, tmp_path / "out.jsonl").added == len(pairs)
+    assert [e.rejected for e in studio.store.examples.find(fresh.id)] == pairs
+
+
+@pytest.mark.parametrize("way", ["deleted", "undone"])
+def test_a_backup_brings_back_what_is_in_the_bin(studio: Studio, project: Project, tmp_path: Path, way: str) -> None:
+    imports.import_file(studio, project.id, write(tmp_path, ALPACA), approve=True)
+    backup = tmp_path / "backup.jsonl"
+    exports.export(studio, project.id, backup, "openai", RowFilter())
+    first, *_ = studio.store.examples.find(project.id)
+    if way == "deleted":
+        dataset.set_status(studio, first.id, "deleted")
+    else:
+        dataset.undo(studio, project.id)
+    gone = 1 if way == "deleted" else 3
+    assert imports.import_file(studio, project.id, backup) == ImportReport(0, 3 - gone, gone)
+    back = dataset.get(studio, first.id)
+    assert (back.status, back.version, back.answer) == ("approved", 3, first.answer)
+    assert imports.import_file(studio, project.id, backup) == ImportReport(0, 3)
+    dataset.undo(studio, project.id)
+    assert dataset.get(studio, first.id).status == "deleted"
+
+
+def test_what_was_edited_and_put_into_the_bin_is_not_overwritten_by_another_edit(
+    studio: Studio, project: Project, tmp_path: Path
+) -> None:
+    row = dataset.add(studio, project.id, "Q", "A")
+    backup = tmp_path / "backup.jsonl"
+    exports.export(studio, project.id, backup, "openai", RowFilter())
+    backup.write_text(backup.read_text().replace('"A"', '"There"'))
+    dataset.set_status(studio, row.id, "deleted")
+    assert imports.import_file(studio, project.id, backup) == ImportReport(0, 0, 1)
+    assert dataset.get(studio, row.id).answer == "There"
+    dataset.undo(studio, project.id)
+    dataset.restore(studio, row.id, 1)
+    dataset.edit(studio, row.id, answer="Here")
+    dataset.set_status(studio, row.id, "deleted")
+    with pytest.raises(ImportRejected, match="was changed here too"):
+        imports.import_file(studio, project.id, backup)
 
 
 @pytest.mark.parametrize(
