@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from studio.console import filter_of, opened, print_value, progress_bar, project_of, stoppable, tenths
@@ -16,6 +17,7 @@ from studio.errors import InvalidInput, RowError, WorkError
 from studio.settings import Settings
 
 if TYPE_CHECKING:
+    from studio.formats import Preview, Shape
     from studio.rows import RowFilter
 
 
@@ -25,21 +27,18 @@ if TYPE_CHECKING:
 def import_rows(options: argparse.Namespace, settings: Settings) -> None:
     from studio import imports, sources
     from studio.errors import ImportRejected
-    from studio.formats import Shape
 
     mapping = dict(_pair(item) for item in options.map)
     with opened(settings, "import") as studio, stoppable() as stop:
         project = project_of(studio, options)
         source = sources.find(studio, options.file, progress=progress_bar(), cancelled=stop.is_set)
-        shape = None
-        if options.shape or mapping:
-            found = imports.preview(studio, source.first, encoding=options.encoding).shape
-            name = options.shape or (found.name if found else None)
-            if name is None:
-                raise InvalidInput("The file's columns say nothing about their shape.", "Name one with --shape.")
-            shape = Shape(name, mapping)
+
+        def seen(shape: Shape | None = None) -> Preview:
+            return imports.preview(studio, source.first, shape, options.encoding)
+
+        shape = _shape_of(options, mapping, seen) if options.shape or mapping else None
         if options.preview:
-            _preview(options, imports.preview(studio, source.first, shape, options.encoding))
+            _preview(options, seen(shape))
             return
         try:
             report = imports.import_files(
@@ -58,6 +57,8 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
             if options.json:
                 value = {"added": 0, "skipped": 0, "errors": _errors_value(error.rows)}
                 print(json.dumps(value, ensure_ascii=False))
+            if shape is None and not error.good and (arguments := _guessed(seen())):
+                error.hint = f"Nothing was imported. If --preview reads them well, add {arguments}"
             raise
         text = f"{report.added} examples added, {report.skipped} were there already."
         text += f" {report.changed} were changed." if report.changed else ""
@@ -77,6 +78,25 @@ def import_rows(options: argparse.Namespace, settings: Settings) -> None:
         print_value(options, value | {name: said for name, said in more.items() if said}, text)
 
 
+def _shape_of(options: argparse.Namespace, mapping: dict[str, str], seen: Callable[[], Preview]) -> Shape:
+    """How the rows are to be read, of which the options say something."""
+    from studio.formats import told
+
+    preview = seen()
+    if (shape := told(preview.shape, preview.columns, options.shape, mapping)) is None:
+        raise InvalidInput(
+            "The file's columns say nothing about their shape.",
+            "Name those of question and answer: --map prompt=COLUMN --map completion=COLUMN.",
+        )
+    return shape
+
+
+def _guessed(preview: Preview) -> str:
+    """The options that say what was guessed of the columns."""
+    columns = preview.shape.columns.items() if preview.shape and not preview.is_sure else ()
+    return " ".join(f"--map {shlex.quote(f'{ours}={theirs}')}" for ours, theirs in columns)
+
+
 def _errors_value(errors: Iterable[RowError]) -> list[dict[str, Any]]:
     return [{"row": error.row, "reason": error.reason} for error in errors]
 
@@ -88,8 +108,8 @@ def _pair(item: str) -> tuple[str, str]:
     return name.strip(), column.strip()
 
 
-def _preview(options: argparse.Namespace, preview: Any) -> None:
-    rows = [
+def _preview(options: argparse.Namespace, preview: Preview) -> None:
+    rows: list[dict[str, Any]] = [
         {"row": number, "error": row}
         if isinstance(row, str)
         else {"row": number, "messages": [turn.as_message() for turn in row.turns], "rejected": row.rejected}

@@ -2,9 +2,10 @@
 and the others are kept in a file from which they can be mended and imported.
 
 What is there already is skipped: a row that asks and answers the same, letter by letter, as one of the project or of
-the file before it. Rows that the studio itself wrote carry their id, and are compared with the row of that id here:
+the file before it, and rejects the same answer if it rejects one. Rows that the studio itself wrote carry their id, and
+are compared with the row of that id here:
 
-* as it is here, or as it was when the file was written: skipped;
+* as it is here, or as it was when the file was written: skipped, unless it is in the bin here: then it comes back;
 * changed in the file, and not here since: a new version of the row, which can be undone;
 * changed in the file and here: refused, since one of the two would be lost;
 * an id of another project here: it comes in as a new row.
@@ -328,17 +329,21 @@ class _Import(Reading):
 
     def _version_of(self, number: int, current: Example, draft: Draft, raw: Sequence[Any]) -> Example | None:
         """What the file makes of a row that is here; None: nothing, and it is skipped."""
-        wanted = _wanted(draft, current)
+        wanted = _wanted(draft, current, self._task.status)
         if _same(wanted, current):
             self._skipped += 1
             return None
         if draft.version is not None and draft.version != current.version:
             versions = self._store.examples.versions(current.id)
             written = next((v for v in versions if v.version == draft.version), None)
-            if written is not None and _same(wanted, written):
+            is_unchanged = written is not None and _same(wanted, written)
+            is_back = current.status == "deleted" != wanted.status
+            if is_unchanged and not is_back:
                 self._skipped += 1
                 return None
-            if written is None or not _same(written, current):
+            # Being put into the bin is no change that would be lost.
+            here = replace(current, status=written.status) if is_back and written is not None else current
+            if not is_unchanged and (written is None or not _same(written, here)):
                 said: str = "was changed here too since the file was written"
                 if current.author:
                     said = Phrase("was changed here too by {name} since the file was written", name=current.author)
@@ -396,11 +401,12 @@ def _flags(example_id: str, broken: Sequence[rules.Broken]) -> list[Flag]:
     return [Flag(example_id, "rule", b.message, span=b.span) for b in broken]
 
 
-def _wanted(draft: Draft, current: Example) -> Example:
+def _wanted(draft: Draft, current: Example, status: Status) -> Example:
     """The row as the file has it. A table of ids and texts alone, without the studio's own column, says nothing of the
-    rest."""
+    rest; a row that is in the bin then gets `status`."""
+    here = status if current.status == "deleted" else current.status
     new = {name: getattr(draft, name) for name in _FIELDS}
-    new |= {"status": draft.status or current.status, "tags": tuple(sorted(set(draft.tags)))}
+    new |= {"status": draft.status or here, "tags": tuple(sorted(set(draft.tags)))}
     if draft.version is None:
         new = {name: value or getattr(current, name) for name, value in new.items()}
         new["learn_answer"] = current.learn_answer

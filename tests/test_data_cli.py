@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -94,6 +95,40 @@ def test_columns_by_other_names_are_mapped(studio: CommandLine, tmp_path: Path) 
     assert (row["messages"][1]["content"], row["rejected"], row["status"]) == ("Um neun.", "Nie.", "draft")
     wrong = studio("import", path, "--map", "prompt")
     assert (wrong.status, wrong.err) == (2, "studio: --map prompt names no column. Write --map field=column.\n")
+
+
+def test_what_was_found_stays_where_more_is_mapped(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "sg.jsonl"
+    turns = [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]
+    path.write_text(json.dumps({"conversations": turns, "kto_tag": False, "topic": "t1"}), encoding="utf-8")
+    studio("import", path, "--approve", "--map", "tags=topic")
+    assert [(row["status"], row["tags"]) for row in listed(studio)] == [("rejected", ["t1"])]
+
+
+def test_columns_that_are_only_guessed_are_named(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "qa.csv"
+    path.write_text("質問,My answer,answer\nいつ？,x,9時。\n", encoding="utf-8")
+    shown = studio("import", path, "--preview", "--json").value
+    assert (shown["is_sure"], shown["rows"][0]["messages"][1]["content"]) == (False, "9時。")
+    refused = studio("import", path, "--json")
+    assert (refused.status, refused.value["errors"][0]["row"]) == (2, 2)
+    said = "Nothing was imported. If --preview reads them well, add "
+    assert said in refused.err
+    arguments = shlex.split(refused.err.partition(said)[2])
+    assert arguments == ["--map", "prompt=質問", "--map", "completion=answer"]
+    assert studio("import", path, *arguments, "--json").value["added"] == 1
+    assert studio("import", path, "--shape", "prompt-completion", "--json").value["skipped"] == 1
+
+
+def test_the_columns_that_are_mapped_make_a_shape(studio: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text("Frage,Antwort\nWann?,Um neun.\n", encoding="utf-8")
+    named = ("--map", "prompt=Frage", "--map", "completion=Antwort")
+    shown = studio("import", path, *named, "--preview", "--json").value
+    assert (shown["shape"], shown["is_sure"]) == ("prompt-completion", False)
+    assert studio("import", path, *named, "--json").value["added"] == 1
+    refused = studio("import", path, "--map", "prompt=Frage")
+    assert (refused.status, "--map completion=COLUMN" in refused.err) == (2, True)
 
 
 def test_one_bad_row_and_nothing_is_imported(studio: CommandLine, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from studio.errors import Cancelled, ImportRejected, InvalidInput
 from studio.formats import Shape
 from studio.imports import ImportReport
 from studio.records import Project, Turn
+from studio.rows import RowFilter
 
 ALPACA: list[dict[str, Any]] = [
     {"instruction": "When do you open?", "input": "", "output": "At nine."},
@@ -97,6 +98,61 @@ def test_rows_that_are_there_already_are_skipped(studio: Studio, project: Projec
     assert studio.store.examples.count(project.id) == 3
 
 
+@pytest.mark.parametrize("rejected", [("r1", "r2", "r2"), ("r1", None, "r2", "r1"), (None, "r1", None, "r2")])
+def test_another_rejected_answer_makes_another_pair(
+    studio: Studio, project: Project, tmp_path: Path, rejected: tuple[str | None, ...]
+) -> None:
+    """But a row without one says nothing that isn't in a pair."""
+    asked = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
+    path = write(tmp_path, [{**asked, "rejected_answer": worse} for worse in rejected], "rows.jsonl")
+    kept = [worse for i, worse in enumerate(rejected) if worse not in rejected[:i] and (worse or i == 0)]
+    assert imports.import_file(studio, project.id, path) == ImportReport(len(kept), len(rejected) - len(kept))
+    assert [e.rejected for e in studio.store.examples.find(project.id)] == kept
+    assert imports.import_file(studio, project.id, path) == ImportReport(0, len(rejected))
+    exports.export(studio, project.id, tmp_path / "out.jsonl", "trl-dpo", RowFilter())
+    fresh = projects.create(studio, "fresh")
+    pairs = [worse for worse in kept if worse]
+    assert imports.import_file(studio, fresh.id, tmp_path / "out.jsonl").added == len(pairs)
+    assert [e.rejected for e in studio.store.examples.find(fresh.id)] == pairs
+
+
+@pytest.mark.parametrize("way", ["deleted", "undone"])
+def test_a_backup_brings_back_what_is_in_the_bin(studio: Studio, project: Project, tmp_path: Path, way: str) -> None:
+    imports.import_file(studio, project.id, write(tmp_path, ALPACA), approve=True)
+    backup = tmp_path / "backup.jsonl"
+    exports.export(studio, project.id, backup, "openai", RowFilter())
+    first, *_ = studio.store.examples.find(project.id)
+    if way == "deleted":
+        dataset.set_status(studio, first.id, "deleted")
+    else:
+        dataset.undo(studio, project.id)
+    gone = 1 if way == "deleted" else 3
+    assert imports.import_file(studio, project.id, backup) == ImportReport(0, 3 - gone, gone)
+    back = dataset.get(studio, first.id)
+    assert (back.status, back.version, back.answer) == ("approved", 3, first.answer)
+    assert imports.import_file(studio, project.id, backup) == ImportReport(0, 3)
+    dataset.undo(studio, project.id)
+    assert dataset.get(studio, first.id).status == "deleted"
+
+
+def test_what_was_edited_and_put_into_the_bin_is_not_overwritten_by_another_edit(
+    studio: Studio, project: Project, tmp_path: Path
+) -> None:
+    row = dataset.add(studio, project.id, "Q", "A")
+    backup = tmp_path / "backup.jsonl"
+    exports.export(studio, project.id, backup, "openai", RowFilter())
+    backup.write_text(backup.read_text().replace('"A"', '"There"'))
+    dataset.set_status(studio, row.id, "deleted")
+    assert imports.import_file(studio, project.id, backup) == ImportReport(0, 0, 1)
+    assert dataset.get(studio, row.id).answer == "There"
+    dataset.undo(studio, project.id)
+    dataset.restore(studio, row.id, 1)
+    dataset.edit(studio, row.id, answer="Here")
+    dataset.set_status(studio, row.id, "deleted")
+    with pytest.raises(ImportRejected, match="was changed here too"):
+        imports.import_file(studio, project.id, backup)
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -105,7 +161,7 @@ def test_rows_that_are_there_already_are_skipped(studio: Studio, project: Projec
         ({}, "needs `messages`"),
         ({"question": "Q", "answer": "A"}, r"found: question, answer"),
         ({"instruction": "Q"}, "`output` is missing"),
-        ({"output": "A"}, "`instruction` is missing"),
+        ({"output": "A"}, "found: output"),
         ({"instruction": " ", "output": "A"}, "`instruction` is empty"),
         ({"instruction": "Q", "output": "\n"}, "`output` is empty"),
         ({"instruction": "Q", "output": 5}, "`output` is not text"),
@@ -315,6 +371,26 @@ def test_bad_rows_of_a_table_stay_a_table(studio: Studio, project: Project, tmp_
         ("9時。", {"点": "5"}),
         ("箱。", {"点": "=1+1"}),
     ]
+
+
+def test_a_table_is_mended_in_two_rounds(studio: Studio, project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion\nQ,\nR,\nS,\nT\nU,A\n", encoding="utf-8")
+    _, kept = left_out(studio, path, project)
+    text = kept.read_text(encoding="utf-8-sig")
+    kept.write_text(text.replace("Q,", "Q,A"), encoding="utf-8-sig")
+    report, still = left_out(studio, kept, project)
+    assert (report.added, report.left_out) == (1, 3)
+    assert list(csv.reader(still.read_text(encoding="utf-8-sig").splitlines())) == [
+        ["studio_left_out", "prompt", "completion"],
+        ["row 3: `completion` is empty", "R", ""],
+        ["row 4: `completion` is empty", "S", ""],
+        ["row 5: has 2 cells where the header has 3", "T"],
+    ]
+    still.write_text(
+        still.read_text(encoding="utf-8-sig").replace("R,", "R,A").replace("S,", "S,A").replace(",T", ",T,A")
+    )
+    assert imports.import_file(studio, project.id, still) == ImportReport(3, 0)
 
 
 def test_bad_rows_of_several_files_are_kept_file_by_file(studio: Studio, project: Project, tmp_path: Path) -> None:

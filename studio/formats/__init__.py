@@ -9,7 +9,7 @@ from studio.formats.left_out import LeftOut
 from studio.formats.plain import Plain, plain_of
 from studio.formats.reading import Preview, read, read_rows, recognise
 from studio.formats.render import FORMATS, FormatName
-from studio.formats.shapes import FIELDS, Shape
+from studio.formats.shapes import FIELDS, Shape, told
 from studio.formats.verifying import Verification, verify
 from studio.formats.writing import ENDINGS, write
 from studio.formats.written import Written
@@ -40,6 +40,7 @@ __all__ = [
     "read",
     "read_rows",
     "recognise",
+    "told",
     "verify",
     "verify_columns",
     "write",

@@ -25,6 +25,8 @@ Container = Literal["json", "jsonl", "csv", "parquet", "folder"]
 _CHUNK = 1 << 20
 _BOM = codecs.BOM_UTF8
 _NOT_ROWS = ("dataset_info.json", "dataset_infos.json")
+COPY = ".sharegpt.json"
+"""How the name ends of the copy of an export that LLaMA-Factory reads."""
 _DATA = {".json", ".jsonl", ".csv", ".tsv", ".parquet"}
 
 
@@ -76,12 +78,14 @@ def _unreadable(path: Path, error: OSError) -> InvalidInput:
 def files_of(folder: Path) -> list[Path]:
     """The files of a folder in the layout of a Hugging Face dataset, in reading order.
 
-    Our own folders hold each row once in the config `sft`, and again where it fits in `dpo` and `kto`.
+    Our own folders hold each row once in the config `sft`, and again where it fits in `dpo` and `kto`; and an export of
+    pairs or thumbs lies beside its copy for LLaMA-Factory.
     """
     for pattern in ("data/sft/*", "data/**/*", "*", "*/*.parquet"):
         found = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in _DATA and p.name not in _NOT_ROWS)
         if found:
-            return found
+            stems = {p.with_suffix("") for p in found}
+            return [p for p in found if not (p.name.endswith(COPY) and p.with_name(p.name.removesuffix(COPY)) in stems)]
     return []
 
 
@@ -221,7 +225,7 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
 
 def _csv_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
     reader, names, lines = _table(file, path)
-    number = 1
+    number = 1 + next((i for i, line in enumerate(lines) if line.strip("\r\n")), 0)
     while True:
         number += 1
         lines.clear()
@@ -233,8 +237,8 @@ def _csv_rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
             yield number, Broken(Phrase("not valid CSV ({detail})", detail=str(error)), ["".join(lines).rstrip("\r\n")])
             continue
         if not cells:
-            number -= 1
-        elif len(cells) != len(names):
+            continue  # a spreadsheet counts it
+        if len(cells) != len(names):
             said = Phrase("has {n} cells where the header has {wanted}", n=len(cells), wanted=len(names))
             yield number, Broken(said, [restored(cell) for cell in cells])
         else:

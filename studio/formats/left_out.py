@@ -52,7 +52,7 @@ class LeftOut:
         self._names = names
         if names is not None:
             self._table = csv.writer(self._file)
-            self._table.writerow([COLUMN, *map(neutralised, names)])
+            self._table.writerow([COLUMN, *map(neutralised, _without(names, names))])
 
     def add(self, number: int, reason: str, rows: Iterable[Any]) -> None:
         """Keep what stood there: a raw row, or several that make one."""
@@ -62,7 +62,7 @@ class LeftOut:
                 if self._names is None:
                     self._file.writelines(f"{line}\n" for line in _lines(why, row))
                 else:
-                    self._table.writerow([why, *map(neutralised, _cells(row, self._names))])
+                    self._table.writerow([why, *map(neutralised, _without(self._names, _cells(row, self._names)))])
 
     def keep(self) -> Path:
         """Have the file, durably."""
@@ -77,6 +77,12 @@ class LeftOut:
         self._file.close()
         remove(self._part)
         remove(self.path)
+
+
+def _without(names: Sequence[str], cells: Sequence[str]) -> Sequence[str]:
+    """The cells of a row without the reason, where the table is one of rows that were left out before."""
+    at = names.index(COLUMN) if COLUMN in names and len(cells) > 1 else len(cells)
+    return [*cells[:at], *cells[at + 1 :]]
 
 
 def _cells(row: Any, names: Sequence[str]) -> list[str]:

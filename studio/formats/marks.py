@@ -11,7 +11,7 @@ from studio.errors import InvalidInput, Phrase
 from studio.formats.cells import split_tags
 from studio.formats.draft import Draft
 from studio.formats.turns import calls_of, loads
-from studio.records import Example, Split, Status, Turn, turns_from
+from studio.records import Example, Role, Split, Status, Turn, turns_from
 
 COLUMN = "studio"
 REJECTED = "rejected_answer"
@@ -21,6 +21,12 @@ META = ("id", "status", "split", "tags", "rating", "note", "source", "author")
 """What CSV and Parquet show in columns of their own."""
 _KNOWN = {"status": get_args(Status), "split": get_args(Split)}
 _LINKS = ("group", "parent_id", "message_id", "aside")
+_KINDS: Mapping[str, type] = {
+    "version": int, "created_at": str, "group": str, "parent_id": str, "message_id": str, "aside": bool,
+    "rejected": str, "learn": list, "learn_answer": bool, "extra": dict, "turns": dict, "after": list, "calls": bool,
+    "part": str, "parts": int,
+}  # fmt: skip
+"""The marks besides `META`, and what each is."""
 
 
 def marks_of(
@@ -63,14 +69,31 @@ def _turn_mark(turn: Turn, native: Callable[[Turn], Turn]) -> dict[str, Any]:
 
 
 def marks_from(cell: Any) -> dict[str, Any] | None:
-    """The marks of a row, or None: the column is somebody else's."""
+    """The marks of a row, or None: the column is somebody else's.
+
+    Raises:
+        InvalidInput: they are the studio's, and not as it writes them.
+    """
     if not isinstance(cell, str) or cell[:1] != "{":
         return None
     try:
         value = loads(cell, COLUMN)
     except InvalidInput:
         return None
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not (type(value.get("version")) is int or value.keys() <= {*META, *_KINDS}):
+        return None
+    for name, kind in _KINDS.items():
+        if name in value and type(value[name]) is not kind:
+            raise _damaged(name)
+    if value.keys() & {"part", "parts"} and not value.get("id"):
+        raise _damaged("id")
+    return value
+
+
+def _damaged(name: str) -> InvalidInput:
+    return InvalidInput(
+        Phrase("`{column}` is damaged: {name} is not as the studio writes it", column=COLUMN, name=name)
+    )
 
 
 def with_marks(draft: Draft, marks: Mapping[str, Any], shown: Mapping[str, Any]) -> Draft:
@@ -84,25 +107,24 @@ def with_marks(draft: Draft, marks: Mapping[str, Any], shown: Mapping[str, Any])
     """
     changes: dict[str, Any] = meta_of({**{k: marks[k] for k in META if k in marks}, **shown})
     changes |= {k: marks[k] for k in (*_LINKS, "version", "learn_answer") if k in marks}
-    if isinstance(marks.get("created_at"), str):
+    if "created_at" in marks:
         try:
             changes["created_at"] = datetime.fromisoformat(marks["created_at"])
         except ValueError as error:
             raise InvalidInput(Phrase("`{column}` is not a time", column="created_at")) from error
-    if draft.rejected is None and isinstance(marks.get("rejected"), str):
+    if draft.rejected is None and "rejected" in marks:
         changes["rejected"] = marks["rejected"]
-    if isinstance(marks.get("extra"), dict):
+    if "extra" in marks:
         changes["extra"] = {**draft.extra, **marks["extra"]}
     if "after" in marks:
         # The row stood for a turn before the answer; the rest of the conversation is in the marks.
-        *after, answer = turns_from(marks["after"])
+        *after, answer = _turns_after(marks["after"])
         turns = (*draft.turns, *after)
         changes |= {"answer": answer.content, "answer_extra": answer.extra}
         draft = replace(draft, messages=turns)
     turns = draft.messages
     if "learn" in marks:
-        learned = set(marks["learn"])
-        turns = tuple(replace(t, learn=t.role == "assistant" and i in learned) for i, t in enumerate(turns))
+        turns = tuple(replace(t, learn=t.role == "assistant" and i in marks["learn"]) for i, t in enumerate(turns))
     if turn_marks := marks.get("turns"):
         turns = tuple(_marked(t, turn_marks.get(str(i))) for i, t in enumerate(turns))
         answer_turn = Turn("assistant", changes.get("answer", draft.answer), True, draft.answer_extra)
@@ -112,11 +134,29 @@ def with_marks(draft: Draft, marks: Mapping[str, Any], shown: Mapping[str, Any])
     return replace(draft, messages=turns, **changes)
 
 
-def _marked(turn: Turn, mark: Mapping[str, Any] | None) -> Turn:
+def _turns_after(rows: list[Any]) -> tuple[Turn, ...]:
+    """Turns as `Turn.as_dict` wrote them, the answer last."""
+    if not rows or not all(map(_is_turn, rows)) or rows[-1]["role"] != "assistant":
+        raise _damaged("after")
+    return turns_from(rows)
+
+
+def _is_turn(row: Any) -> bool:
+    try:
+        (turn,) = turns_from([row])
+        calls_of(turn)
+    except (AttributeError, KeyError, TypeError):
+        return False
+    return turn.role in get_args(Role) and isinstance(turn.content, str) and isinstance(turn.extra, dict)
+
+
+def _marked(turn: Turn, mark: Any) -> Turn:
     """The turn as it was in the studio, unless it was changed in the file."""
     if mark is None:
         return turn
-    marked = Turn(turn.role, mark["content"], turn.learn, mark["extra"])
+    if not isinstance(mark, dict) or not _is_turn({**mark, "role": turn.role}):
+        raise _damaged("turns")
+    marked = Turn(turn.role, mark["content"], turn.learn, mark.get("extra") or {})
     calls = calls_of(turn)
     is_same = calls == calls_of(marked) and not turn.content if calls else turn.content == marked.content
     return marked if is_same or (calls and calls == calls_of(marked)) else turn

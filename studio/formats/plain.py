@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from studio.formats.shape_readers import ShapeName
+from studio.formats.shape_readers import ShapeName, asked
 
 _TURN = {"role", "content"}
 
@@ -45,7 +45,7 @@ def _alpaca(row: dict[str, Any]) -> Plain | None:
         system = row["system"]
     if known != len(row) or not (type(instruction) is type(output) is type(input_) is type(system) is str):
         return None
-    question = f"{instruction}\n\n{input_}" if input_ else instruction
+    question = asked(instruction, input_)
     if not question.strip() or not output.strip():
         return None
     turns = [{"role": "system", "content": system}] if system else []

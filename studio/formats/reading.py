@@ -17,7 +17,7 @@ from studio.formats.left_out import COLUMN as LEFT_OUT
 from studio.formats.left_out import is_reason, without_reason
 from studio.formats.marks import COLUMN, marks_from
 from studio.formats.shape_readers import ShapeName
-from studio.formats.shapes import Shape, detect, draft_of, guess
+from studio.formats.shapes import Shape, detect, draft_of, guess, with_known
 
 SHOWN_ROWS = 5
 _LOOKED_AT = 200
@@ -77,10 +77,13 @@ def recognise(path: Path, shape: Shape | None = None, encoding: str | None = Non
     if not raw:
         raise InvalidInput(Phrase("{file} holds no rows.", file=path.name))
     best = first[shapes.most_common(1)[0][0]] if shapes else None
-    rows = read_rows(raw[:SHOWN_ROWS], shape or best or guess(tuple(columns)), container)
+    if (shown := shape or best or guess(tuple(columns))) is not None:
+        for _, row in raw:
+            shown = with_known(shown, row)
+    rows = read_rows(raw[:SHOWN_ROWS], shown, container)
     return Preview(
         container,
-        shape or best or guess(tuple(columns)),
+        shown,
         best is not None,
         dict(shapes),
         tuple(name for name in columns if name not in (COLUMN, LEFT_OUT)),

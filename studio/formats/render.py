@@ -9,6 +9,7 @@ from studio.errors import InvalidInput
 from studio.formats.cells import join_tags
 from studio.formats.marks import COLUMN, META, REJECTED, marks_of
 from studio.formats.parquet import Kind
+from studio.formats.shape_readers import asked
 from studio.formats.turn_rows import OPENAI, SHAREGPT, TRL, openai_turn, sharegpt_turn, text_only, trl_turn
 from studio.formats.turns import are_turns, check_order, dumps
 from studio.records import Example, Turn
@@ -96,8 +97,10 @@ def _alternating(turns: Sequence[Turn]) -> bool:
 def instruction_of(example: Example) -> tuple[str, str]:
     """(instruction, input) as they were imported; the input is empty where there was none or it was edited."""
     given = example.extra.get("input")
-    if isinstance(given, str) and given and example.question.endswith("\n\n" + given):
-        return example.question[: -len("\n\n" + given)], given
+    if isinstance(given, str) and given:
+        instruction = example.question.removesuffix(given).removesuffix("\n\n")
+        if asked(instruction, given) == example.question:
+            return instruction, given
     return example.question, ""
 
 

@@ -37,7 +37,7 @@ def _alpaca(row: dict[str, Any]) -> Draft:
     pairs = "chosen" in row and "output" not in row
     instruction, output = _text(row, "instruction"), _text(row, "chosen" if pairs else "output")
     input_, system = _text(row, "input", ""), _text(row, "system", "")
-    question = f"{instruction}\n\n{input_}" if input_ else instruction
+    question = asked(instruction, input_)
     if not question.strip():
         raise InvalidInput(Phrase("`{column}` is empty", column="instruction"))
     if not output.strip():
@@ -110,6 +110,16 @@ def _preference(row: dict[str, Any]) -> Draft:
     return _draft(row, known, [*_system(row, turns), *turns], text)
 
 
+def _kto(row: dict[str, Any]) -> Draft:
+    label = label_of(row, numbers=True)
+    if label is None:
+        if (value := row.get("label")) is None:
+            raise InvalidInput(Phrase("`{column}` is missing", column="label"))
+        said = Phrase("`{column}` is {value}; it must be true or false", column="label", value=repr(value))
+        raise InvalidInput(said)
+    return _prompt_completion({**row, "label": label})
+
+
 def _openai_preference(row: dict[str, Any]) -> Draft:
     given = row.get("input")
     if not isinstance(given, Mapping):
@@ -128,7 +138,7 @@ READERS: Mapping[ShapeName, Callable[[dict[str, Any]], Draft]] = {
     "sharegpt": _conversation("conversations"),
     "alpaca": _alpaca,
     "prompt-completion": _prompt_completion,
-    "kto": _prompt_completion,
+    "kto": _kto,
     "dpo": _dpo,
     "preference": _preference,
     "openai-preference": _openai_preference,
@@ -136,6 +146,13 @@ READERS: Mapping[ShapeName, Callable[[dict[str, Any]], Draft]] = {
 
 
 # Parts of rows
+
+
+def asked(instruction: str, input_: str) -> str:
+    """The question of an Alpaca row: its two parts, or the one that is filled."""
+    if not input_:
+        return instruction
+    return f"{instruction}\n\n{input_}" if instruction.strip() else input_
 
 
 def _text(row: Mapping[str, Any], key: str, default: str | None = None) -> str:
@@ -232,12 +249,18 @@ def _pair(
     return [*better[:-1], replace(answer, learn=True)], other.content or None
 
 
-def label_of(row: Mapping[str, Any]) -> bool | None:
-    """The thumb of a KTO row; a table of texts writes it in words."""
+def label_of(row: Mapping[str, Any], *, numbers: bool = False) -> bool | None:
+    """The thumb of a KTO row; a table of texts writes it in words.
+
+    Args:
+        numbers: whether 0 and 1 are thumbs too; elsewhere they may be anything, such as a class.
+    """
     value = row.get("label")
     if isinstance(value, str):
         return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or (numbers and isinstance(value, int | float) and value in (0, 1)):
+        return bool(value)
+    return None
 
 
 def _verdict(row: Mapping[str, Any], more: dict[str, Any]) -> set[str]:

@@ -58,7 +58,9 @@ class Store:
         from studio.store.loading import Load  # NumPy and Arrow are loaded when they are needed
 
         with self._database.appending(alone=alone) as appending:
-            load = Load(self._database, appending, action, source, self.examples.keys(action.project_id))
+            project_id = action.project_id
+            keys = self.examples.keys(project_id)
+            load = Load(self._database, appending, action, source, keys, lambda: self.examples.pair_keys(project_id))
             with closing(load):
                 yield load
         self._database.checkpoint()

@@ -23,6 +23,7 @@ from studio.store.stored import (
     BATCH,
     CONTENT,
     EXAMPLE_COLUMNS,
+    PAIR_KEY,
     STATE,
     TEXTS,
     as_json,
@@ -460,6 +461,16 @@ class Examples:
                 "SELECT c.key FROM contents c WHERE c.id IN"
                 f" (SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND {which})",
                 [project_id] * (3 if discarded else 1),
+            )
+            return found["key"]
+
+    def pair_keys(self, project_id: str) -> Any:
+        """`pair_key` of every pair that is not in the bin: a NumPy array. For after `keys`, which fills the keys in."""
+        with self._db.reading() as read:
+            found = read.columns(
+                f"SELECT {PAIR_KEY} AS key FROM contents c WHERE c.rejected IS NOT NULL AND c.id IN"
+                " (SELECT content_id FROM row_versions WHERE is_current AND project_id = ? AND status != 'deleted')",
+                [project_id],
             )
             return found["key"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +14,7 @@ from studio.records import Example, Status, key_of, new_ids
 from studio.rows import Action, Flag
 from studio.store.database import Appending, Database, as_stored
 from studio.store.flags import insert_flags
-from studio.store.stored import HEAD, as_json, insert_new, number_of
+from studio.store.stored import HEAD, as_json, insert_new, number_of, pair_key
 
 BATCH = 5_000
 _Plain = tuple[str, str, str, int, str, Status, str, int]
@@ -24,11 +24,22 @@ _Plain = tuple[str, str, str, int, str, Status, str, int]
 class Load:
     """New rows of one project, made by one action; what is in the project already, or came before, is skipped."""
 
-    def __init__(self, database: Database, appending: Appending, action: Action, source: str, keys: Any) -> None:
+    def __init__(
+        self,
+        database: Database,
+        appending: Appending,
+        action: Action,
+        source: str,
+        keys: Any,
+        pair_keys: Callable[[], Any],
+    ) -> None:
+        """`keys` are those of the rows that are there, a NumPy array; so are `pair_keys`, if they are needed."""
         self._db = database
         self._appending = appending
         self._action, self._source = action, source
         self._keys = _Keys(keys)
+        self._pairs = _Keys(np.zeros(0, np.uint64))
+        self._pair_keys: Callable[[], Any] | None = pair_keys
         self._ids: list[str] = []
         self._writer = ThreadPoolExecutor(1, "load")
         self._written: Future[None] | None = None
@@ -120,6 +131,7 @@ class Load:
         if not self._order:
             return
         new = self._keys.take(np.fromiter((key for key, _ in self._order), np.int64, len(self._order)))
+        self._tell_pairs(new)
         plain, rows, flags = self._plain, self._rows, self._flags
         if not new.all():
             places = [place for (_, place), is_new in zip(self._order, new.tolist(), strict=True) if is_new]
@@ -130,6 +142,19 @@ class Load:
         self._begin()
         self._wait()
         self._written = self._writer.submit(self._write, plain, rows, flags)
+
+    def _tell_pairs(self, new: Any) -> None:
+        """Of pairs, those are new whose rejected answer is. (Without one, a row says nothing that a pair doesn't.)"""
+        pairs = {
+            i: pair_key(key, rejected)
+            for i, (key, place) in enumerate(self._order)
+            if place < 0 and (rejected := self._rows[-place - 1].rejected) is not None
+        }
+        if pairs:
+            if self._pair_keys is not None and not new[list(pairs)].all():
+                self._pairs.take(self._pair_keys())
+                self._pair_keys = None
+            new[list(pairs)] = self._pairs.take(np.fromiter(pairs.values(), np.uint64, len(pairs)))
 
     def _write(self, plain: list[_Plain], rows: list[Example], flags: list[Flag]) -> None:
         contents: dict[str, int] = {}

@@ -35,6 +35,17 @@ def number_of(example_id: str) -> int:
         return _hashed(example_id)
 
 
+PAIR_KEY = "md5_number_lower(c.key || chr(31) || c.rejected)"
+"""`pair_key` in SQL, of the contents `c`."""
+
+
+def pair_key(key: int, rejected: str) -> int:
+    """64 bits of a hash of a pair: of its `Example.key`, which is of what is asked and answered, and of the rejected
+    answer."""
+    said = f"{key}\x1f{rejected}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.md5(said, usedforsecurity=False).digest()[8:], "little")
+
+
 def _hashed(example_id: str) -> int:
     return int(hashlib.md5(example_id.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 

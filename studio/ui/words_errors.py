@@ -16,6 +16,8 @@ JA: dict[str, str] = {
     "`{column}` is not valid JSON": "「{column}」がJSONとして読めません",
     "`{column}` is not an object with `messages`": "「{column}」が messages を持つオブジェクトではありません",
     "`{column}` is not a time": "「{column}」が日時ではありません",
+    "`{column}` is {value}; it must be true or false": "「{column}」が{value}です。true か false にしてください",
+    "`{column}` is damaged: {name} is not as the studio writes it": "「{column}」が壊れています。{name} が書き出したままではありません",
     "`{column}` is {value}; it must be one of {known}": "「{column}」が{value}です。{known} のどれかにしてください",
     "`{column}` is {value}; it must be a number from 1 to 5": "「{column}」が{value}です。1から5の数にしてください",
     "`{column}` does not end with an answer": "「{column}」が回答で終わっていません",
@@ -58,6 +60,7 @@ JA: dict[str, str] = {
     "was changed here too by {name} since the file was written": "ファイルを書き出したあと、ここでも{name}さんが変更しています",
     "{reason} ({file})": "{reason}（{file}）",
     "{reason} ({file}, row {row})": "{reason}（{file}、{row}行目）",
+    "There is no field {field!r}.": "「{field}」という項目はありません。",
     # Whole files
     "{n} rows of {file} can't be imported ({shown}).": "{file}の{n}行が読み込めません（{shown}）。",
     "{file} holds no rows.": "{file}には行がありません。",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from studio import formats
 from studio.errors import ImportRejected, InvalidInput
 from studio.formats import Draft, Shape, containers, json_list
 from studio.records import Turn
-from tests.formats.conftest import TOOLS
+from tests.formats.conftest import TOOLS, example
 
 USER, SAID = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
 HUMAN, GPT = {"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}
+QA: Any = "prompt-completion"
 ALPACA: dict[str, Any] = {"instruction": "Q", "input": "", "output": "A"}
 
 
@@ -58,6 +60,7 @@ def draft(tmp_path: Path, row: object) -> Draft:
         ({"prompt": "Q", "chosen": "A", "rejected": "B"}, "dpo", "B"),
         ({"prompt": [USER], "chosen": [SAID], "rejected": [{**SAID, "content": "B"}]}, "dpo", "B"),
         ({"prompt": "Q", "chosen": [USER, SAID], "rejected": [USER, {**SAID, "content": "B"}]}, "dpo", "B"),
+        ({"question": "Q", "chosen": "A", "rejected": "B"}, "dpo", "B"),
         ({"chosen": [USER, SAID], "rejected": [USER, {**SAID, "content": "B"}]}, "preference", "B"),
         ({"chosen": "Q A", "rejected": "Q B"}, "preference", " B"),
         (
@@ -88,7 +91,8 @@ def test_shapes(tmp_path: Path, row: dict[str, Any], shape: str, rejected: str |
 
 
 @pytest.mark.parametrize(
-    "row", [{"prompt": "Q", "completion": "A", "label": False}, {**ALPACA, "kto_tag": False},
+    "row", [{"prompt": "Q", "completion": "A", "label": False}, {"prompt": "Q", "completion": "A", "label": 0},
+            {"prompt": "Q", "completion": "A", "kto_tag": False}, {**ALPACA, "kto_tag": False},
             {"conversations": [HUMAN, GPT], "kto_tag": False}],
 )  # fmt: skip
 def test_a_thumb_down_is_a_rejected_row(tmp_path: Path, row: dict[str, Any]) -> None:
@@ -102,6 +106,52 @@ def test_a_thumb_down_is_a_rejected_row(tmp_path: Path, row: dict[str, Any]) -> 
 def test_a_label_that_is_no_thumb_is_kept(tmp_path: Path) -> None:
     read = draft(tmp_path, {"prompt": "Q", "completion": "A", "label": "spam"})
     assert (read.status, read.extra) == (None, {"label": "spam"})
+
+
+def test_thumbs_of_a_table_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"prompt": ["Q", "R"], "completion": ["A", "B"], "label": [0, 1]}), path)
+    assert [d.status for _, d in formats.read(path) if isinstance(d, Draft)] == ["rejected", None]
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ({}, "`label` is missing"),
+        ({"label": None}, "`label` is missing"),
+        ({"label": "spam"}, "`label` is 'spam'; it must be true or false"),
+        ({"label": 2}, "`label` is 2; it must be true or false"),
+    ],
+)
+def test_a_row_of_thumbs_needs_one(tmp_path: Path, label: dict[str, Any], reason: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": "Q", "completion": "A", **label}), encoding="utf-8")
+    assert [said for _, said in formats.read(path, Shape("kto"))] == [reason]
+
+
+def test_a_thumb_counts_also_where_the_shape_was_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"conversations": [HUMAN, GPT]}, {"conversations": [HUMAN, GPT], "kto_tag": False}]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert [d.status for _, d in formats.read(path, Shape("sharegpt")) if isinstance(d, Draft)] == [None, "rejected"]
+    assert formats.recognise(path, Shape("sharegpt")).shape == Shape("sharegpt", {"label": "kto_tag"})
+
+
+def test_alpaca_without_an_instruction_asks_its_input(tmp_path: Path) -> None:
+    row = {"instruction": " ", "input": "Q", "output": "A"}
+    read = draft(tmp_path, row)
+    assert (read.messages, read.extra) == ((Turn("user", "Q"),), {"input": "Q"})
+    plain = formats.plain_of(row)
+    assert plain is not None
+    assert plain.turns == [{"role": "user", "content": "Q"}]
+    odd = draft(tmp_path, {"instruction": "\n\nQ", "input": "", "output": "A"})
+    examples = [read.as_example("p"), replace(odd, extra={"input": "Q"}).as_example("p")]
+    formats.write("alpaca", examples, tmp_path / "out.json", plain=True)
+    assert [(d.messages[0].content) for _, d in formats.read(tmp_path / "out.json") if isinstance(d, Draft)] == [
+        "Q",
+        "\n\nQ",
+    ]
+    assert json.loads((tmp_path / "out.json").read_text())[0] == {**row, "instruction": ""}
 
 
 def test_alpaca_with_input_system_and_history(tmp_path: Path) -> None:
@@ -188,10 +238,80 @@ def test_a_guess_for_a_table_of_questions_and_answers(tmp_path: Path) -> None:
     assert (read.messages, read.answer, read.extra) == ((Turn("user", "何時？"),), "9時。", {"点": "5"})
 
 
+@pytest.mark.parametrize(
+    ("row", "shape", "asked"),
+    [
+        ({"input": "Q", "output": "A"}, Shape(QA, {"prompt": "input", "completion": "output"}), "Q"),
+        ({"question": "Q", "output": "A"}, Shape(QA, {"prompt": "question", "completion": "output"}), "Q"),
+        ({"instruction": "Q", "input": "I", "response": "A"}, Shape("alpaca", {"output": "response"}), "Q\n\nI"),
+    ],
+)  # fmt: skip
+def test_half_of_alpaca_is_guessed(tmp_path: Path, row: dict[str, str], shape: Shape, asked: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    preview = formats.recognise(path)
+    assert (preview.shape, preview.is_sure) == (shape, False)
+    [(_, read)] = preview.rows
+    assert isinstance(read, Draft)
+    assert (read.messages[-1].content, read.answer) == (asked, "A")
+
+
+@pytest.mark.parametrize(
+    ("columns", "name", "fields", "shape", "mapped"),
+    [
+        ("問題 答え kat", None, "tags=kat", QA, "prompt=問題 completion=答え tags=kat"),
+        ("問題 答え", QA, "", QA, "prompt=問題 completion=答え"),
+        ("問題 答え gut", None, "label=gut", "kto", "prompt=問題 completion=答え label=gut"),
+        ("Frage Antwort", None, "prompt=Frage completion=Antwort", QA, "prompt=Frage completion=Antwort"),
+        ("prompt Antwort", None, "completion=Antwort", QA, "completion=Antwort"),
+        ("question answer b", None, "prompt=question chosen=answer rejected=b", "dpo",
+         "prompt=question chosen=answer rejected=b"),
+        ("instruction output x", None, "tags=x", "alpaca", "tags=x"),
+        ("question answer x", None, "completion=x", QA, "prompt=question completion=x"),
+        ("question answer", None, "tags=answer", QA, "prompt=question tags=answer"),
+        ("Frage Antwort", None, "prompt=Frage", None, ""),
+    ],
+)  # fmt: skip
+def test_what_a_person_says_is_laid_over_what_was_found(
+    tmp_path: Path, columns: str, name: Any, fields: str, shape: Any, mapped: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(",".join(columns.split()) + "\n" + ",".join("x" for _ in columns.split()), encoding="utf-8")
+    preview = formats.recognise(path)
+    told = formats.told(preview.shape, preview.columns, name, dict(f.split("=") for f in fields.split()))
+    assert told == (Shape(shape, dict(f.split("=") for f in mapped.split())) if shape else None)
+
+
+def test_a_field_that_is_none() -> None:
+    with pytest.raises(InvalidInput, match=r"no field 'promt'\. There are: author, .*prompt"):
+        formats.told(None, ("Frage",), None, {"promt": "Frage"})
+
+
 def test_other_peoples_ids_are_kept_but_not_taken_over(tmp_path: Path) -> None:
     read = draft(tmp_path, {**ALPACA, "id": 7, "status": "done", "tags": ["x"], "studio": "Abbey Road"})
     assert (read.id, read.status, read.tags) == ("", None, ())
     assert read.extra == {"id": 7, "status": "done", "tags": ["x"], "studio": "Abbey Road"}
+    theirs = '{"name": "Abbey Road", "version": "stereo"}'
+    assert draft(tmp_path, {**ALPACA, "studio": theirs}).extra == {"studio": theirs}
+
+
+@pytest.mark.parametrize(
+    ("marks", "name"),
+    [
+        ({"learn": 5}, "learn"),
+        ({"turns": [1]}, "turns"),
+        ({"turns": {"0": {"content": 5}}}, "turns"),
+        ({"turns": {"1": {"content": "A", "extra": {"tool_calls": [1]}}}}, "turns"),
+        ({"after": []}, "after"),
+        ({"after": [{}]}, "after"),
+        ({"after": [{"role": "poet", "content": "x"}, SAID]}, "after"),
+        ({"version": 1, "group": 5}, "group"),
+        ({"part": "rejected"}, "id"),
+    ],
+)
+def test_a_damaged_column_of_ours_is_a_bad_row(tmp_path: Path, marks: dict[str, Any], name: str) -> None:
+    said = one(tmp_path, {**ALPACA, "studio": json.dumps(marks)})
+    assert said == f"`studio` is damaged: {name} is not as the studio writes it"
 
 
 # Rows that can't be read
@@ -205,7 +325,7 @@ def test_other_peoples_ids_are_kept_but_not_taken_over(tmp_path: Path) -> None:
         ({}, "needs `messages`"),
         ({"question": "Q", "answer": "A"}, "found: question, answer"),
         ({"instruction": "Q"}, "`output` is missing"),
-        ({"output": "A"}, "`instruction` is missing"),
+        ({"output": "A"}, "found: output"),
         ({"instruction": " ", "output": "A"}, "`instruction` is empty"),
         ({"instruction": "Q", "output": "\n"}, "`output` is empty"),
         ({"instruction": "Q", "output": 5}, "`output` is not text"),
@@ -316,10 +436,12 @@ def test_ragged_rows_of_a_table(tmp_path: Path) -> None:
     rows = dict(formats.read(path))
     assert rows[3] == "has 1 cells where the header has 2"
     assert rows[4] == "has 3 cells where the header has 2"
-    assert str(rows[5]).startswith("not valid CSV")
+    assert str(rows[6]).startswith("not valid CSV"), "a blank row counts"
     assert isinstance(rows[2], Draft)
-    assert isinstance(rows[6], Draft)
-    assert rows[6].answer == "line\r\nbreak, and '=1"
+    assert isinstance(rows[7], Draft)
+    assert rows[7].answer == "line\r\nbreak, and '=1"
+    path.write_text("\n\nprompt,completion\nQ,A\n", encoding="utf-8")
+    assert [number for number, _ in formats.read(path)] == [4]
 
 
 def test_a_quote_that_is_never_closed(tmp_path: Path) -> None:
@@ -422,6 +544,16 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     assert [(d.messages[0].content, d.split) for d in rows if isinstance(d, Draft)] == [
         ("Q test", "test"), ("Q train", "train"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", ["trl-kto", "trl-dpo"])
+def test_the_copy_beside_an_export_is_not_read_again(tmp_path: Path, format_: formats.FormatName) -> None:
+    made = example(1, rejected="No.")
+    formats.write(format_, [made], tmp_path / "rows.jsonl")
+    assert (tmp_path / "rows.sharegpt.json").exists()
+    assert [d for _, d in formats.read(tmp_path)] == [Draft.of(made)]
+    (tmp_path / "rows.jsonl").unlink()
+    assert containers.files_of(tmp_path) == [tmp_path / "rows.sharegpt.json"]
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
