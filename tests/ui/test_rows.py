@@ -44,6 +44,9 @@ class Shown:
     def selects(self, id_: str) -> None:
         expect(self.row(id_)).to_have_attribute("aria-selected", "true")
 
+    def saved(self, id_: str) -> None:
+        expect(self.row(id_)).not_to_have_class(re.compile("st-waiting"))
+
 
 Open = Callable[..., Shown]
 
@@ -337,6 +340,65 @@ def test_tags_rating_note_and_learning_are_saved(shown: Shown) -> None:
     until(lambda: shown.stored(first).note == "ask Ben")
     shown.page.get_by_role("switch").last.click()
     until(lambda: not shown.stored(first).learn_answer)
+
+
+def test_tags_in_quick_succession_are_all_kept(shown: Shown) -> None:
+    first = shown.ids[0]
+    shown.demo.pause_s = 0.3
+    shown.page.keyboard.press("t")
+    for tag in ("one", "two", "three", "four"):
+        shown.page.keyboard.type(tag)
+        shown.page.keyboard.press("Enter")
+    until(lambda: shown.stored(first).tags == ("four", "one", "three", "two"))
+    chips = shown.page.locator(".st-meta .st-removable")
+    expect(chips).to_have_count(4)
+    for tag in ("one", "two"):
+        shown.page.get_by_role("button", name=f"Remove tag {tag}").click()
+    shown.page.keyboard.press("t")
+    shown.page.keyboard.press("Backspace")
+    shown.saved(first)
+    expect(chips).to_have_count(1)
+    assert shown.stored(first).tags == ("four",)
+
+
+def test_a_half_typed_tag_outlives_the_saving_of_the_one_before(shown: Shown) -> None:
+    shown.demo.pause_s = 0.3
+    shown.page.keyboard.press("t")
+    shown.page.keyboard.type("one,half")
+    expect(shown.page.locator(".st-meta .st-removable")).to_have_count(1)
+    shown.saved(shown.ids[0])
+    field = shown.page.locator(".st-tag-input")
+    expect(field).to_have_value("half")
+    expect(field).to_be_focused()
+    shown.page.keyboard.press("Escape")
+    shown.page.keyboard.press("j")
+    shown.selects(shown.ids[1])
+    expect(field).to_have_value("")
+
+
+def test_a_note_can_be_typed_on_while_it_is_saved(shown: Shown) -> None:
+    first = shown.ids[0]
+    shown.demo.pause_s = 0.3
+    note = shown.page.locator(".st-note-area")
+    note.fill("ask Ben")
+    note.press("Control+Enter")
+    note.press("End")
+    shown.page.keyboard.type(" and Aiko")
+    shown.saved(first)
+    assert shown.stored(first).note == "ask Ben"
+    expect(note).to_have_value("ask Ben and Aiko")
+    shown.page.reload()
+    expect(note).to_have_value("ask Ben and Aiko")
+    note.focus()
+    note.fill("")
+    note.press("Control+Enter")
+    note.fill("ask Ben")
+    note.press("Control+Enter")
+    shown.saved(first)
+    assert shown.stored(first).note == "ask Ben"
+    dataset.edit(shown.demo.studio, first, note="asked", author="Ben")
+    shown.page.keyboard.press("3")
+    expect(note).to_have_value("asked")
 
 
 def test_a_contradiction_is_settled_side_by_side(shown: Shown) -> None:
