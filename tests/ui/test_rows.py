@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from studio import dataset, projects, quality
 from studio.detectors.personal import personal
@@ -46,6 +46,17 @@ class Shown:
 
     def saved(self, id_: str) -> None:
         expect(self.row(id_)).not_to_have_class(re.compile("st-waiting"))
+
+    def choose_project(self, project_id: str) -> None:
+        """In the other tab; the table hears of it when it is seen again."""
+        self.page.get_by_role("tab", name="Chat").click()
+        chosen = self.page.get_by_role("textbox", name="Project")
+        chosen.fill(project_id)
+        chosen.press("Enter")
+        expect(chosen).to_have_value("")
+
+    def come_back(self) -> None:
+        self.page.get_by_role("tab", name="Data").click()
 
 
 Open = Callable[..., Shown]
@@ -291,6 +302,33 @@ def test_a_bulk_change_of_all_that_match_is_undone_at_once(shown: Shown) -> None
     assert count == 60
     shown.page.locator(".st-said").get_by_role("button", name="Undo").click()
     until(lambda: not dataset.count(shown.demo.studio, shown.project_id, RowFilter(statuses=("rejected",))))
+
+
+def test_what_was_checked_in_one_project_is_not_done_in_another(shown: Shown) -> None:
+    other, others = shown.demo.project(12)
+    shown.page.locator('thead input[type="checkbox"]').click()
+    shown.page.get_by_role("button", name="Select all 60 that match").click()
+    shown.choose_project(other.id)
+    held: list[Route] = []
+
+    def hold_pages(route: Route) -> None:
+        if '"what":' in (route.request.post_data or ""):
+            route.continue_()
+        else:
+            held.append(route)
+
+    # What the table asks for by itself takes long, so that it stands as it was.
+    shown.page.route("**/queue/join*", hold_pages)
+    shown.come_back()
+    shown.page.locator(".st-bulk").get_by_role("button", name="Reject").click()
+    said = shown.page.locator(".st-said")
+    expect(said).to_contain_text("Another project was opened meanwhile. Look at this one first.")
+    rejected = RowFilter(statuses=("rejected",))
+    assert [dataset.count(shown.demo.studio, id_, rejected) for id_ in (shown.project_id, other.id)] == [0, 0]
+    shown.page.unroute("**/queue/join*")  # lets go what was held
+    shown.selects(others[-1])
+    expect(said).to_contain_text("Another project was opened meanwhile.")
+    expect(shown.page.locator(".st-bulk")).to_be_hidden()
 
 
 def test_undo_beside_a_text_is_offered_only_while_it_means_that(shown: Shown) -> None:
