@@ -166,7 +166,7 @@ function takePage(value) {
   if (value.view) state.view = { filter: value.view.filter ?? {}, sort: value.view.sort, offset: value.view.offset };
   root.classList.remove("st-loading");
   const held = state.order.find((id) => drafts.read(draftKey(id))?.open);
-  if (held && !editing()) {
+  if (held && !editing() && !creator) {
     select(held);
     openEditor(held, { focus: false });
   } else if (!state.order.includes(state.selected) && !editing()) {
@@ -186,7 +186,7 @@ function takeReply(reply, number) {
   }
   if (reply.action) say(didWhat(reply.action), reply.action.undoes ? null : reply.action.id);
   if (!reply.ok && !rows.has(reply.id)) say(reply.text);
-  if (reply.created !== undefined || reply.creating) creator?.settle(reply);
+  if (reply.creating) settleNew(reply);
   if (reply.show && state.order.includes(reply.show)) select(reply.show);
   if (reply.ok) {
     flagTimers.forEach(clearTimeout);

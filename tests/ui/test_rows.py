@@ -331,6 +331,38 @@ def test_what_was_checked_in_one_project_is_not_done_in_another(shown: Shown) ->
     expect(shown.page.locator(".st-bulk")).to_be_hidden()
 
 
+def test_an_open_form_for_a_new_row_locks_nothing_and_stays_with_its_project(shown: Shown) -> None:
+    first, second = shown.ids[:2]
+    form = shown.page.get_by_role("group", name="A new example")
+    question = form.get_by_role("textbox", name="Question")
+    shown.page.keyboard.press("n")
+    question.fill("Is there a café?")
+    shown.row(second).click()
+    shown.page.keyboard.press("Enter")
+    answer = shown.page.get_by_role("textbox", name="Answer", exact=True)
+    expect(answer).to_be_focused()
+    expect(form).to_have_count(0)
+    answer.press("Escape")
+    expect(shown.page.locator(".st-star").first).to_be_visible()
+    shown.page.keyboard.press("k")
+    shown.selects(first)
+    shown.page.keyboard.press("n")
+    expect(question).to_have_value("Is there a café?")
+
+    other, others = shown.demo.project(12)
+    shown.choose_project(other.id)
+    shown.come_back()
+    shown.selects(others[-1])
+    expect(form).to_have_count(0)
+    shown.page.keyboard.press("n")
+    expect(question).to_have_value("")
+    shown.choose_project(shown.project_id)
+    shown.come_back()
+    shown.selects(first)
+    shown.page.keyboard.press("n")
+    expect(question).to_have_value("Is there a café?")
+
+
 def test_undo_beside_a_text_is_offered_only_while_it_means_that(shown: Shown) -> None:
     def judge(count: int) -> None:
         boxes = shown.page.locator('tbody input[type="checkbox"]')
