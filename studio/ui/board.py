@@ -72,6 +72,8 @@ def _handler(desk: Desk, gesture: Gesture, value: Value) -> Callable[..., Any]:
         asked: Asked = event._data
         base = {"seq": int(asked.get("seq") or 0), "project": at.project_id}
         try:
+            if gesture is not look:
+                require_same(at, asked)
             reply = gesture(desk.studio, at, asked, author_of(request))
             return {**base, **value(desk.studio, at, asked), "reply": reply}
         except StudioError as error:

@@ -45,11 +45,16 @@ class ImportPart:
     incoming: gr.State
 
     @property
+    def choices(self) -> list[gr.Dropdown]:
+        """How the file is to be read."""
+        return [self.shape, self.encoding, *self.columns.values()]
+
+    @property
     def seen(self) -> list[Any]:
         """What a look at a file may change."""
         return [
-            *(self.incoming, self.preview, self.reading, self.about, self.shape, self.encoding, self.table),
-            *self.columns.values(),
+            *(self.incoming, self.preview, self.reading, self.about, self.table),
+            *self.choices,
             *(self.approved, self.report, self.go, self.rest),
             *self.panel.view,
         ]
@@ -60,24 +65,26 @@ class ImportPart:
 
         def go(*, skip_bad: bool) -> Callable[..., Changes]:
             @guarded
-            def start(request: gr.Request, at: Session, now: Incoming | None, approve: bool) -> Changes:
-                return steps.start(at, now, approve, author_of(request), skip_bad=skip_bad)
+            def start(
+                request: gr.Request, at: Session, now: Incoming | None, approve: bool, *chosen: str | None
+            ) -> Changes:
+                return steps.start(at, now, chosen, approve, author_of(request), skip_bad=skip_bad)
 
             return start
 
         gr.on([self.file.upload, self.file.clear], guarded(steps.look), [session, self.file], self.seen, **LATEST)
-        self.shape.input(guarded(steps.choose), [session, self.incoming, self.shape], self.seen, **LATEST)
-        self.encoding.input(guarded(steps.decode), [session, self.incoming, self.encoding], self.seen, **LATEST)
         gr.on(
-            [dropdown.input for dropdown in self.columns.values()],
+            [dropdown.input for dropdown in self.choices],
             guarded(steps.arrange),
-            [session, self.incoming, self.shape, *self.columns.values()],
+            [session, self.incoming, *self.choices],
             self.seen,
             **LATEST,
         )
         gr.on([self.fetch.click, self.named.submit], guarded(steps.fetch), [session, self.named], view, **QUIET)
-        self.go.click(go(skip_bad=False), [session, self.incoming, self.approved], view, **QUIET)
-        self.rest.click(go(skip_bad=True), [session, self.incoming, self.approved], view, **QUIET)
+        # What is chosen counts, though the rows may not be shown like that yet.
+        asked = [session, self.incoming, self.approved, *self.choices]
+        self.go.click(go(skip_bad=False), asked, view, **QUIET)
+        self.rest.click(go(skip_bad=True), asked, view, **QUIET)
         self.panel.wire(desk, session, QUIET)
         for event in (session.change, tab.select):
             event(steps.progress, [session], view, **QUIET)

@@ -15,6 +15,7 @@ from studio.errors import Blocked, Conflict, InvalidInput, Phrase, StudioError
 from studio.records import Example, Status
 from studio.rows import Action, RowFilter, Sort
 from studio.ui import words_reasons
+from studio.ui.board import require_same
 from studio.ui.rows_table import (
     SORTS,
     Reply,
@@ -66,6 +67,7 @@ def _handler(desk: Desk, gesture: Gesture) -> Callable[..., RowsValue]:
         if "id" in data:
             base["id"] = data["id"]
         try:
+            require_same(at, data)
             reply = gesture(desk.studio, at, data, author_of(request))
         except Conflict as error:
             reply = {"ok": False, "text": _changed_by(at, error), **_theirs(error)}

@@ -13,7 +13,7 @@ from studio.errors import InvalidInput
 from studio.records import Example, Project
 from studio.rows import Rule
 from studio.ui import data_rows, words_reasons
-from studio.ui.board import Asked, Board, Reply, is_same, look, offset_of, require_same, wire
+from studio.ui.board import Asked, Board, Reply, is_same, look, offset_of, wire
 from studio.ui.session import QUIET, Desk, Session
 from studio.ui.told import error_text
 from studio.ui.words import t
@@ -137,7 +137,6 @@ def _broken_value(row: Example, rule: Rule, language: str) -> dict[str, Any]:
 
 
 def save_guidelines(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
-    require_same(at, asked)
     current = projects.get(studio, at.project_id)
     text = str(asked["text"])
     if str(asked.get("was") or "") != current.guidelines and text != current.guidelines:
@@ -147,7 +146,6 @@ def save_guidelines(studio: Studio, at: Session, asked: Asked, author: str) -> R
 
 
 def add(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
-    require_same(at, asked)
     rule = asked["rule"]
     quality.add_rule(
         studio,
@@ -162,7 +160,6 @@ def add(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
 
 def remove(studio: Studio, at: Session, asked: Asked, author: str) -> Reply:
     """Take a rule away; the reply carries it, to be added again."""
-    require_same(at, asked)
     gone = next((r for r in projects.get(studio, at.project_id).rules if r.id == asked["id"]), None)
     quality.remove_rule(studio, at.project_id, str(asked["id"]))
     return {"ok": True, "did": "removed", "undo": {"rule": vars(gone) if gone else None}}

@@ -36,6 +36,10 @@ _REMEMBERED = 200
 """Sets of columns whose last choices are kept."""
 Changes = dict[Any, Any]
 """Component → its new value, or update."""
+Chosen = Sequence[str | None]
+"""What the choices of how to read a file stand at, in the order of `ImportPart.choices`."""
+Stands = Mapping[Any, str | None]
+"""The same, by component."""
 NOTHING: Changes = gr.skip()
 """Every component stays as it is; Gradio takes no empty dictionary for that."""
 
@@ -53,6 +57,8 @@ class Incoming:
     """Whether a person chose the encoding."""
     is_readable: bool = True
     """Whether it is known how to read a row."""
+    columns: tuple[str, ...] = ()
+    """Those of the file, as they are offered on screen."""
 
 
 @dataclass(frozen=True)
@@ -86,27 +92,11 @@ class Importing:
         except StudioError as error:
             return self._nothing(incoming.error_html(error, at.language)) | unlooked
 
-    def choose(self, at: Session, now: Incoming | None, name: str) -> Changes:
-        """Another way to read a row."""
+    def arrange(self, at: Session, now: Incoming | None, *chosen: str | None) -> Changes:
+        """Another way to read it; a file with the same columns will be read in the same way."""
         if now is None:
             return NOTHING
-        shape = next((Shape(known) for known in FIELDS if known == name), None)
-        return self._again(at, replace(now, shape=shape))
-
-    def decode(self, at: Session, now: Incoming | None, name: str) -> Changes:
-        """Another encoding."""
-        if now is None:
-            return NOTHING
-        return self._again(at, replace(now, encoding=Encoding(name), is_told=True))
-
-    def arrange(self, at: Session, now: Incoming | None, name: str, *columns: str) -> Changes:
-        """Other columns for our fields; a file with the same columns will be read in the same way."""
-        shape = _shape_of(name, dict(zip(self.part.columns, columns, strict=True)))
-        if now is None or shape is None:
-            return NOTHING
-        now = replace(now, shape=shape)
-        self._remember(at, self._preview(now), shape)
-        return self._again(at, now)
+        return self._again(at, self._as_chosen(now, chosen), dict(zip(self.part.choices, chosen, strict=True)))
 
     def fetch(self, at: Session, named: str) -> Changes:
         """A dataset of the Hub; what came of it is shown by `ended`."""
@@ -121,10 +111,14 @@ class Importing:
         )
         return self.progress(at)
 
-    def start(self, at: Session, now: Incoming | None, approve: bool, author: str, *, skip_bad: bool) -> Changes:
+    def start(
+        self, at: Session, on_screen: Incoming | None, chosen: Chosen, approve: bool, author: str, *, skip_bad: bool
+    ) -> Changes:
         """Import what is on screen; what came of it is shown by `ended`."""
-        if now is None:
+        if on_screen is None:
             raise InvalidInput(say(at.language, "app.import.nothing"))
+        now = self._as_chosen(on_screen, chosen)
+        now = _as_read(now, self._preview(now))
         self.desk.works.start(
             at.project_id,
             KIND,
@@ -192,42 +186,66 @@ class Importing:
         encoding = now.encoding.name if now.encoding else None
         return imports.preview(self.desk.studio, now.source.first, now.shape, encoding)
 
-    def _remember(self, at: Session, preview: Preview, shape: Shape) -> None:
+    def _as_chosen(self, now: Incoming, chosen: Chosen) -> Incoming:
+        """How it is to be read by the choices as they stand, in whatever order they were made."""
+        name, encoding, *columns = chosen
+        now = replace(now, shape=None)
+        try:
+            stood = now.encoding or self._preview(now).encoding
+            if encoding and stood and encoding != stood.name:
+                now = replace(now, encoding=Encoding(encoding), is_told=True)
+            preview = self._preview(now)
+        except StudioError:
+            return now  # whoever reads it next says why it can't be
+        shape = _shape_of(name, dict(zip(self.part.columns, columns, strict=True)), now, preview)
+        return replace(now, shape=None if shape == preview.shape else shape)
+
+    def _remember(self, at: Session, preview: Preview, shape: Shape | None) -> None:
         key = (at.project_id, frozenset(preview.columns))
         self._chosen.pop(key, None)
-        self._chosen[key] = shape
+        if shape is not None:
+            self._chosen[key] = shape
         if len(self._chosen) > _REMEMBERED:
             del self._chosen[next(iter(self._chosen))]
 
-    def _on_screen(self, at: Session, now: Incoming) -> Changes:
-        """The first rows as they read; all of them are looked through from now on."""
+    def _on_screen(self, at: Session, now: Incoming, stands: Stands | None = None) -> Changes:
+        """The first rows as they read; all of them are looked through from now on.
+
+        Args:
+            stands: the choices a person made. Without them it is read as the last file with these columns was.
+        """
         preview, is_remembered = self._preview(now), False
-        shape = self._chosen.get((at.project_id, frozenset(preview.columns)))
-        if now.shape is None and shape is not None:
+        if stands is not None:
+            self._remember(at, preview, now.shape)
+        elif now.shape is None and (shape := self._chosen.get((at.project_id, frozenset(preview.columns)))) is not None:
             now, is_remembered = replace(now, shape=shape), True
             preview = self._preview(now)
         now = _as_read(now, preview)
         self._look_through(at, now)
         part, encoding = self.part, now.encoding or preview.encoding
+        stands = stands or {}
         return {
             part.incoming: now,
             part.preview: gr.update(visible=True),
             part.reading: gr.update(visible=True),
             part.about: incoming.about_html(preview, now.source, encoding, at.language, is_remembered=is_remembered),
-            part.shape: gr.update(value=preview.shape.name if preview.shape else None),
-            part.encoding: gr.update(
-                value=encoding.name if encoding and encoding.name in ENCODINGS else None, visible=encoding is not None
+            part.shape: _set(part.shape, preview.shape.name if preview.shape else None, stands),
+            part.encoding: _set(
+                part.encoding,
+                encoding.name if encoding and encoding.name in ENCODINGS else None,
+                stands,
+                visible=encoding is not None,
             ),
             part.table: incoming.table_html(preview, at.language),
-            **self._columns(preview),
+            **self._columns(preview, stands),
             **self._buttons(at.language, "", can_go=now.is_readable),
             **self.progress(at),
         }
 
-    def _again(self, at: Session, now: Incoming) -> Changes:
+    def _again(self, at: Session, now: Incoming, stands: Stands | None = None) -> Changes:
         """What is on screen, read in another way; if that can't be, it stays for a third."""
         try:
-            return self._on_screen(at, now)
+            return self._on_screen(at, now, stands)
         except StudioError as error:
             self._stop_looking(at)
             return {
@@ -321,17 +339,16 @@ class Importing:
             return self._buttons(language, said, good=error.good, bad=error.bad)
         return self._buttons(language, said, can_go=not isinstance(error, NotTextError))
 
-    def _columns(self, preview: Preview) -> Changes:
+    def _columns(self, preview: Preview, stands: Stands) -> Changes:
         """For each of our fields, the column it is read from; fields of other shapes are hidden."""
         shape = preview.shape
         fields = _fields(shape) if shape else []
         choices = [("—", ""), *((column, column) for column in preview.columns)]
         changes = {}
         for name, dropdown in self.part.columns.items():
-            own = name if name in fields and name in preview.columns else ""
-            value = shape.columns.get(name, own) if shape else ""
+            value = (shape.columns if shape else {}).get(name, _own(name, preview))
             is_shown = name in fields or (name in META and bool(fields))
-            changes[dropdown] = gr.update(choices=choices, value=value, visible=is_shown)
+            changes[dropdown] = _set(dropdown, value, stands, choices=choices, visible=is_shown)
         return changes
 
 
@@ -341,18 +358,33 @@ def _as_read(now: Incoming, preview: Preview) -> Incoming:
         now = replace(now, shape=preview.shape)
     if now.encoding is None and len(now.source.files) == 1:
         now = replace(now, encoding=preview.encoding)
-    return replace(now, is_readable=preview.shape is not None)
+    return replace(now, is_readable=preview.shape is not None, columns=preview.columns)
 
 
 def _fields(shape: Shape) -> Sequence[str]:
     return [name for part in FIELDS[shape.name] for name in part]
 
 
-def _shape_of(name: str, columns: Mapping[str, str]) -> Shape | None:
+def _set(choice: Any, value: str | None, stands: Stands, **more: Any) -> Any:
+    """Leaves a choice alone that stands right: until this is shown, another may be made in it."""
+    return gr.update(**more) if stands.get(choice, ...) == value else gr.update(value=value, **more)
+
+
+def _shape_of(name: str | None, columns: Mapping[str, str | None], now: Incoming, preview: Preview) -> Shape | None:
     """The shape that the choices on screen describe."""
     known = next((known for known in FIELDS if known == name), None)
     if known is None:
         return None
-    fields = _fields(Shape(known))
-    changed = {field: columns[field] or "" for field in fields if (columns[field] or "") != field}
-    return Shape(known, changed | {field: columns[field] for field in META if columns[field]})
+    changed = {}
+    for ours in (*_fields(Shape(known)), *META):
+        own, chosen = _own(ours, preview), columns[ours]
+        # In another encoding columns have other names, and what had none may have one.
+        is_there = chosen in preview.columns or (chosen == "" and ours in now.columns)
+        if chosen is not None and chosen != own and is_there:
+            changed[ours] = chosen
+    return Shape(known, changed)
+
+
+def _own(field: str, preview: Preview) -> str:
+    """The column from which a field is read unless another is chosen."""
+    return field if field in preview.columns and field not in META else ""

@@ -48,9 +48,9 @@ function keyName() {
 /** Open the editor on a row. What was half typed before comes back, on the version it was typed on. */
 function openEditor(id, { focus = true } = {}) {
   if (editor?.id === id) return editor.answer.focus();
-  closeEditor();
   const row = whole(rows.get(id));
   if (row.cut) return say(word("loading_rest"));
+  closeEditor();
   const kept = drafts.read(draftKey(id));
   const resumed = kept && (kept.answer !== row.answer || kept.question !== row.question);
   const base = resumed ? kept.base ?? row.version : row.version;
@@ -204,17 +204,29 @@ function leaveEditor() {
   if (had) focusRow(id);
 }
 
+/** Whatever stands in the slot, the form for a new row too; what is typed in either is kept as it is typed. */
 function closeEditor() {
-  editor = null;
+  editor = creator = null;
   editorSlot.replaceChildren();
 }
 
 // A new row ---------------------------------------------------------------------------------------------------------
 
+function newKey() {
+  return `row.new.${state.project}`;
+}
+
+function settleNew(reply) {
+  if (!reply.ok) return creator?.fail(reply.text);
+  drafts.drop(newKey());
+  creator?.leave();
+  return load();
+}
+
 function openCreator() {
   if (creator) return creator.question.focus();
   leaveEditor();
-  const kept = drafts.read("row.new") ?? { question: "", answer: "" };
+  const kept = drafts.read(newKey()) ?? { question: "", answer: "" };
   const question = textArea(word("role.user"), kept.question);
   const answer = textArea(word("role.answer"), kept.answer);
   const problem = el("p", { class: "st-problem", role: "alert", hidden: true });
@@ -227,7 +239,7 @@ function openCreator() {
     problem,
     el("div", { class: "st-editor-buttons" }, button(word("cancel"), { class: "st-button st-cancel", onclick: leave }, keyCap("Esc")), save),
   );
-  creator = { node, question, settle, fail };
+  creator = { question, leave, fail };
   let waiting = false;
 
   function complain(text) {
@@ -250,20 +262,13 @@ function openCreator() {
     waiting = question.readOnly = answer.readOnly = true;
     ask("create", { question: question.value, answer: answer.value });
   }
-  function settle(reply) {
-    if (!reply.ok) return fail(reply.text);
-    drafts.drop("row.new");
-    leave();
-    return load();
-  }
   function leave() {
-    creator = null;
-    editorSlot.replaceChildren();
+    closeEditor();
     paint();
     focusRow(state.selected);
   }
   for (const area of [question, answer]) {
-    area.addEventListener("input", () => drafts.write("row.new", { question: question.value, answer: answer.value }));
+    area.addEventListener("input", () => drafts.write(newKey(), { question: question.value, answer: answer.value }));
   }
   commandKeys(node, { save: submit, leave });
   editorSlot.replaceChildren(node);

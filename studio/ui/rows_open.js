@@ -194,27 +194,38 @@ function paintRating(row) {
   ]);
 }
 
-function setTags(row, tags) {
-  const wanted = [...new Set(tags)].sort();
-  change(row.id, "edit", { tags: wanted }, (now) => JSON.stringify(now.tags) === JSON.stringify(wanted));
+/** A field as it will be once all that is under way is saved. The next change starts from that, not from what is shown. */
+function toBe(id, field) {
+  const job = lines.get(id)?.findLast(({ data }) => field in data);
+  return job ? job.data[field] : rows.get(id)[field];
 }
 
+function setTags(id, tags) {
+  const wanted = [...new Set(tags)].sort();
+  change(id, "edit", { tags: wanted }, (now) => JSON.stringify(now.tags) === JSON.stringify(wanted));
+}
+
+const tagChips = el("span", { class: "st-tag-chips" });
+
 function paintTags(row) {
-  part(tagPart, [row.id, row.tags], () => {
+  part(tagPart, [row.id], () => {
     const input = el("input", { type: "text", class: "st-tag-input", maxlength: 60, role: "combobox", "aria-expanded": "false", "aria-controls": "st-tag-options", "aria-autocomplete": "list", autocomplete: "off", placeholder: word("add_tag"), "aria-label": word("add_tag"), "aria-keyshortcuts": "T", "data-focus": "tag" });
     const options = el("ul", { id: "st-tag-options", class: "st-options", role: "listbox", hidden: true });
-    tagField(row, input, options);
-    const chips = row.tags.map((tag) => button(tag, { class: "st-chip st-removable", "aria-label": word("remove_tag", { tag }), onclick: () => setTags(row, row.tags.filter((one) => one !== tag)) }, el("span", { "aria-hidden": "true" }, " ✕")));
-    return [el("span", { class: "st-meta-label" }, word("tags")), el("span", { class: "st-tag-field" }, ...chips, el("span", { class: "st-combo" }, input, options))];
+    tagField(row.id, input, options);
+    return [el("span", { class: "st-meta-label" }, word("tags")), el("span", { class: "st-tag-field" }, tagChips, el("span", { class: "st-combo" }, input, options))];
   });
+  part(tagChips, [row.id, row.tags], () =>
+    row.tags.map((tag) => button(tag, { class: "st-chip st-removable", "aria-label": word("remove_tag", { tag }), onclick: () => setTags(row.id, toBe(row.id, "tags").filter((one) => one !== tag)) }, el("span", { "aria-hidden": "true" }, " ✕"))),
+  );
 }
 
 /** Suggestions are the tags the project has; Enter or a comma takes what is typed or marked. */
-function tagField(row, input, options) {
+function tagField(id, input, options) {
   let marked = -1;
   const suggest = () => {
     const typed = input.value.trim().toLowerCase();
-    const known = Object.keys(state.facets?.tags ?? {}).filter((tag) => !row.tags.includes(tag) && tag.toLowerCase().includes(typed));
+    const tags = toBe(id, "tags");
+    const known = Object.keys(state.facets?.tags ?? {}).filter((tag) => !tags.includes(tag) && tag.toLowerCase().includes(typed));
     marked = -1;
     options.replaceChildren(...known.slice(0, 6).map((tag, n) => el("li", { role: "option", id: `st-tag-${n}`, "aria-selected": "false", onmousedown: (event) => { event.preventDefault(); take(tag); } }, tag)));
     options.hidden = !options.children.length;
@@ -230,9 +241,10 @@ function tagField(row, input, options) {
   };
   const take = (tag) => {
     const clean = tag.trim().replace(/\s+/g, " ");
+    const tags = toBe(id, "tags");
     input.value = "";
-    options.hidden = true;
-    if (clean && !row.tags.includes(clean)) setTags(row, [...row.tags, clean]);
+    if (clean && !tags.includes(clean)) setTags(id, [...tags, clean]);
+    suggest();
   };
   const close = () => {
     options.hidden = true;
@@ -249,11 +261,11 @@ function tagField(row, input, options) {
     const known = [...options.children];
     if (event.key === "ArrowDown" || event.key === "ArrowUp") mark(event.key === "ArrowDown" ? 1 : -1);
     else if (event.key === "Enter") take(marked >= 0 ? known[marked].textContent : input.value);
-    else if (event.key === "Backspace" && !input.value && row.tags.length) setTags(row, row.tags.slice(0, -1));
+    else if (event.key === "Backspace" && !input.value && !event.repeat && toBe(id, "tags").length) setTags(id, toBe(id, "tags").slice(0, -1));
     else if (event.key === "Escape") {
       input.value = "";
       close();
-      focusRow(row.id);
+      focusRow(id);
     } else return;
     if (event.key !== "Backspace" || !input.value) event.stopPropagation();
     if (event.key !== "Backspace") event.preventDefault();
@@ -264,35 +276,56 @@ function noteKey(id) {
   return `note.${id}`;
 }
 
+let note = null;
+
 function paintNote(row) {
-  part(notePart, [row.id, row.note], () => {
-    const area = el("textarea", { class: "st-note-area", rows: "1", "aria-label": word("note"), placeholder: word("note_hint"), "data-focus": "note" });
-    area.value = drafts.read(noteKey(row.id)) ?? row.note;
-    const fit = () => {
-      area.style.height = "auto";
-      area.style.height = `${area.scrollHeight + 2}px`;
-    };
-    const save = () => {
-      const text = area.value.trim();
-      if (text === row.note) return drafts.drop(noteKey(row.id));
-      return change(row.id, "edit", { note: text }, (now) => now.note === text, { onDone: () => drafts.drop(noteKey(row.id)) });
-    };
-    area.addEventListener("input", () => {
-      drafts.write(noteKey(row.id), area.value);
-      fit();
-    });
-    area.addEventListener("blur", save);
-    area.addEventListener("keydown", (event) => {
-      if (event.isComposing || event.keyCode === 229) return;
-      if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey))) {
-        event.preventDefault();
-        event.stopPropagation();
-        focusRow(row.id); // leaving saves
-      }
-    });
-    requestAnimationFrame(fit);
-    return [el("span", { class: "st-meta-label" }, word("note")), area];
+  part(notePart, [row.id], () => {
+    note = noteField(row.id);
+    return [el("span", { class: "st-meta-label" }, word("note")), note.area];
   });
+  note.follow(row.note);
+}
+
+function noteField(id) {
+  const area = el("textarea", { class: "st-note-area", rows: "1", "aria-label": word("note"), placeholder: word("note_hint"), "data-focus": "note" });
+  let known = rows.get(id).note;
+  area.value = drafts.read(noteKey(id)) ?? known;
+  const fit = () => {
+    area.style.height = "auto";
+    area.style.height = `${area.scrollHeight + 2}px`;
+  };
+  /** Show what the note is by now; but what is typed is newer. */
+  const follow = (text) => {
+    if (text !== known && area.value.trim() === known.trim()) {
+      area.value = text;
+      fit();
+    }
+    known = text;
+  };
+  const dropSaved = (text) => {
+    if (drafts.read(noteKey(id))?.trim() === text) drafts.drop(noteKey(id));
+  };
+  const save = () => {
+    if (!rows.has(id)) return; // its project was left: the draft stays
+    const text = area.value.trim();
+    if (text === toBe(id, "note")) dropSaved(rows.get(id).note);
+    else change(id, "edit", { note: text }, (now) => now.note === text, { onDone: () => dropSaved(text) });
+  };
+  area.addEventListener("input", () => {
+    drafts.write(noteKey(id), area.value);
+    fit();
+  });
+  area.addEventListener("blur", save);
+  area.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey))) {
+      event.preventDefault();
+      event.stopPropagation();
+      focusRow(id); // leaving saves
+    }
+  });
+  requestAnimationFrame(fit);
+  return { area, follow };
 }
 
 // History -----------------------------------------------------------------------------------------------------------

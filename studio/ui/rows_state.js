@@ -117,8 +117,11 @@ function receive() {
   // A page that nobody asked for is that of all rows: it says that there may be others now, in the view on screen too.
   // One with a filter is what another part of the tab wants to show.
   const isSent = Object.keys(value.view?.filter ?? {}).length > 0;
-  if (!isSent && (isNew || (value.page && !number)) && JSON.stringify(state.view) !== JSON.stringify(NO_VIEW)) {
+  const isOther = !isSent && (isNew || (value.page && !number)) && JSON.stringify(state.view) !== JSON.stringify(NO_VIEW);
+  if (isOther || (isNew && !value.page)) {
+    takeReply(value.reply, number);
     load();
+    paint();
     return;
   }
   if (asked.has(number)) {
@@ -163,7 +166,7 @@ function takePage(value) {
   if (value.view) state.view = { filter: value.view.filter ?? {}, sort: value.view.sort, offset: value.view.offset };
   root.classList.remove("st-loading");
   const held = state.order.find((id) => drafts.read(draftKey(id))?.open);
-  if (held && !editing()) {
+  if (held && !editing() && !creator) {
     select(held);
     openEditor(held, { focus: false });
   } else if (!state.order.includes(state.selected) && !editing()) {
@@ -182,8 +185,8 @@ function takeReply(reply, number) {
     if (reply.ok) uncheck();
   }
   if (reply.action) say(didWhat(reply.action), reply.action.undoes ? null : reply.action.id);
-  if (!reply.ok && !reply.id) say(reply.text);
-  if (reply.created !== undefined || reply.creating) creator?.settle(reply);
+  if (!reply.ok && !rows.has(reply.id)) say(reply.text);
+  if (reply.creating) settleNew(reply);
   if (reply.show && state.order.includes(reply.show)) select(reply.show);
   if (reply.ok) {
     flagTimers.forEach(clearTimeout);

@@ -92,8 +92,8 @@ class Demo:
         return project
 
     def build(self) -> gr.Blocks:
-        page: gr.Blocks
-        with gr.Blocks(fill_height=True, fill_width=True, title="Data") as page, gr.Column(elem_classes="st-page"):
+        self.page: gr.Blocks
+        with gr.Blocks(fill_height=True, fill_width=True, title="Data") as self.page, gr.Column(elem_classes="st-page"):
             session, desk = gr.State(None), Desk(self.studio)
             with gr.Tabs(elem_classes="st-tabs"):
                 data = data_tab.build(desk, session)
@@ -103,8 +103,8 @@ class Demo:
                 at = Session(str(request.query_params.get("project")), language=language)
                 return at, {**data_tab.show(desk, at)[0]}
 
-            page.load(begin, None, [session, data.rows], show_progress="hidden", api_visibility="private")
-        return page
+            self.page.load(begin, None, [session, data.rows], show_progress="hidden", api_visibility="private")
+        return self.page
 
     def serve(self, port: int = 0) -> tuple[uvicorn.Server, str]:
         return serve_blocks(self.build(), port)

@@ -95,8 +95,11 @@ class Demo:
         page: gr.Blocks
         with gr.Blocks(fill_height=True, fill_width=True, title="Rows") as page, gr.Column(elem_classes="st-page"):
             session = gr.State(None)
-            with gr.Tabs(elem_classes="st-tabs"), gr.Tab("Data"), gr.Column(elem_classes="st-datapage"):
-                table = RowsTable(elem_id="rows")
+            with gr.Tabs(elem_classes="st-tabs"):
+                with gr.Tab("Data"), gr.Column(elem_classes="st-datapage"):
+                    table = RowsTable(elem_id="rows")
+                with gr.Tab("Chat"):
+                    chosen = gr.Textbox(label="Project")
 
             def begin(request: gr.Request) -> tuple[Session, dict[str, object]]:
                 project_id = str(request.query_params.get("project"))
@@ -104,6 +107,12 @@ class Demo:
                 return at, {**data_rows.page_value(self.studio, at)}
 
             page.load(begin, None, [session, table], show_progress="hidden", api_visibility="private")
+            chosen.submit(
+                lambda at, id_: (replace(at, project_id=id_), ""),
+                [session, chosen],
+                [session, chosen],
+                show_progress="hidden",
+            )
             data_rows.wire(_Slow(self), session, table, gr.State(None))
         return page
 

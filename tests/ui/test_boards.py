@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -13,12 +14,17 @@ from studio import dataset, preflight, projects, quality
 from studio.records import Example, Recipe
 from studio.rows import FLAG_KINDS, RowFilter
 from studio.ui import data_quality
+from studio.ui.board import Board
 from studio.ui.build import build
+from studio.ui.rows_table import RowsTable
 from studio.ui.scans import Scans
-from studio.ui.session import Desk
+from studio.ui.session import Desk, Session
 from tests.conftest import until
 from tests.ui.demo_boards import FRONT, Demo
 from tests.ui.serving import serve_blocks, stop
+
+LOOKING = ("look", "page", "open", "table")
+"""What a board asks without changing anything."""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,23 @@ def open_board(browser: Browser, site: tuple[Demo, str]) -> Iterator[Open]:
 @pytest.fixture
 def shown(open_board: Open) -> Shown:
     return open_board()
+
+
+@pytest.mark.usefixtures("browser")  # its event loop comes before that of the site
+def test_nothing_is_changed_in_another_project_than_the_one_that_is_shown(site: tuple[Demo, str]) -> None:
+    demo, _ = site
+    shown, at = demo.project(), Session(demo.project().id)
+    refused = {}
+    for listener in demo.page.fns.values():
+        for id_, event in listener.targets:
+            block = demo.page.blocks.get(id_)
+            if isinstance(block, Board | RowsTable) and event not in LOOKING:
+                asked = gr.EventData(None, {"seq": 1, "project": shown.id})
+                more = [RowFilter()] * (len(listener.inputs) - 1)
+                reply = listener.fn(at, *more, None, asked)["reply"]
+                refused[type(block).__name__, event] = (reply["ok"], reply["text"])
+    assert {event for _, event in refused} >= {"bulk", "undo", "goal", "deal", "take", "reject_all", "make", "add"}
+    assert set(refused.values()) == {(False, "Another project was opened meanwhile. Look at this one first.")}
 
 
 # Quality

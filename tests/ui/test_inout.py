@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from studio import dataset, imports, projects
 from studio.context import Studio, open_studio
@@ -281,6 +281,48 @@ def test_the_encoding_is_said_and_can_be_chosen(site: Site, open_part: Open, tmp
     expect(about).to_contain_text("Read as Western European (Windows-1252). Is that right? It could also be Central")
     page.locator("#import-go").click()
     expect(report).to_contain_text("10,001 examples added.")
+
+
+def test_of_choices_in_a_row_all_count_and_what_is_chosen_is_imported(
+    site: Site, open_part: Open, tmp_path: Path
+) -> None:
+    page = open_part("Add and import")
+    table = tmp_path / "desk.csv"
+    table.write_text("prompt,completion,better\n" + "延滞料は？,いいえ,1日20円です。\n" * 50_000, encoding="gb18030")
+    drop(page, table)
+    about, cells = page.locator("#import-about"), page.locator("#import-table td")
+    pick(page, "encoding", "Western European (Windows-1252)")
+    expect(about).to_contain_text("Read as Western European (Windows-1252).")
+    # So many rows take a moment, in which the next choice is made.
+    with page.expect_request(lambda request: '"better"' in (request.post_data or "")) as sent:
+        pick(page, "encoding", "Simplified Chinese (GB18030)")
+        pick(page, "column-completion", "better")
+    expect(cells.nth(1)).to_have_text("1日20円です。")
+    expect(about).to_contain_text("Read as Simplified Chinese (GB18030).")
+    expect(page.locator("#import-column-completion input")).to_have_value("better")
+
+    arranging, held = sent.value.post_data_json["fn_index"], []
+
+    def hold(route: Route) -> None:
+        if route.request.post_data_json["fn_index"] == arranging:
+            held.append(route)
+        else:
+            route.continue_()
+
+    table = tmp_path / "next.csv"
+    table.write_text("prompt,completion,better\nIs it free?,No.,Yes.\n")
+    page.locator("#import-file button[aria-label]").first.click()
+    drop(page, table)
+    expect(cells).to_have_text(["Is it free?", "Yes."])
+    page.route("**/queue/join*", hold)
+    pick(page, "column-completion", "completion")
+    page.locator("#import-go").click()
+    expect(page.locator("#import-report")).to_contain_text("1 example added.")
+    assert [row.answer for row in site.rows()] == ["No."]
+    with page.expect_response("**/queue/join*"):
+        for route in held:
+            route.continue_()
+    expect(page.locator("#import-preview")).to_be_hidden()
 
 
 def test_larger_files_have_the_command_line(site: Site, open_part: Open) -> None:

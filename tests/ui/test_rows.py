@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from studio import dataset, projects, quality
 from studio.detectors.personal import personal
@@ -43,6 +43,20 @@ class Shown:
 
     def selects(self, id_: str) -> None:
         expect(self.row(id_)).to_have_attribute("aria-selected", "true")
+
+    def saved(self, id_: str) -> None:
+        expect(self.row(id_)).not_to_have_class(re.compile("st-waiting"))
+
+    def choose_project(self, project_id: str) -> None:
+        """In the other tab; the table hears of it when it is seen again."""
+        self.page.get_by_role("tab", name="Chat").click()
+        chosen = self.page.get_by_role("textbox", name="Project")
+        chosen.fill(project_id)
+        chosen.press("Enter")
+        expect(chosen).to_have_value("")
+
+    def come_back(self) -> None:
+        self.page.get_by_role("tab", name="Data").click()
 
 
 Open = Callable[..., Shown]
@@ -290,6 +304,65 @@ def test_a_bulk_change_of_all_that_match_is_undone_at_once(shown: Shown) -> None
     until(lambda: not dataset.count(shown.demo.studio, shown.project_id, RowFilter(statuses=("rejected",))))
 
 
+def test_what_was_checked_in_one_project_is_not_done_in_another(shown: Shown) -> None:
+    other, others = shown.demo.project(12)
+    shown.page.locator('thead input[type="checkbox"]').click()
+    shown.page.get_by_role("button", name="Select all 60 that match").click()
+    shown.choose_project(other.id)
+    held: list[Route] = []
+
+    def hold_pages(route: Route) -> None:
+        if '"what":' in (route.request.post_data or ""):
+            route.continue_()
+        else:
+            held.append(route)
+
+    # What the table asks for by itself takes long, so that it stands as it was.
+    shown.page.route("**/queue/join*", hold_pages)
+    shown.come_back()
+    shown.page.locator(".st-bulk").get_by_role("button", name="Reject").click()
+    said = shown.page.locator(".st-said")
+    expect(said).to_contain_text("Another project was opened meanwhile. Look at this one first.")
+    rejected = RowFilter(statuses=("rejected",))
+    assert [dataset.count(shown.demo.studio, id_, rejected) for id_ in (shown.project_id, other.id)] == [0, 0]
+    shown.page.unroute("**/queue/join*")  # lets go what was held
+    shown.selects(others[-1])
+    expect(said).to_contain_text("Another project was opened meanwhile.")
+    expect(shown.page.locator(".st-bulk")).to_be_hidden()
+
+
+def test_an_open_form_for_a_new_row_locks_nothing_and_stays_with_its_project(shown: Shown) -> None:
+    first, second = shown.ids[:2]
+    form = shown.page.get_by_role("group", name="A new example")
+    question = form.get_by_role("textbox", name="Question")
+    shown.page.keyboard.press("n")
+    question.fill("Is there a café?")
+    shown.row(second).click()
+    shown.page.keyboard.press("Enter")
+    answer = shown.page.get_by_role("textbox", name="Answer", exact=True)
+    expect(answer).to_be_focused()
+    expect(form).to_have_count(0)
+    answer.press("Escape")
+    expect(shown.page.locator(".st-star").first).to_be_visible()
+    shown.page.keyboard.press("k")
+    shown.selects(first)
+    shown.page.keyboard.press("n")
+    expect(question).to_have_value("Is there a café?")
+
+    other, others = shown.demo.project(12)
+    shown.choose_project(other.id)
+    shown.come_back()
+    shown.selects(others[-1])
+    expect(form).to_have_count(0)
+    shown.page.keyboard.press("n")
+    expect(question).to_have_value("")
+    shown.choose_project(shown.project_id)
+    shown.come_back()
+    shown.selects(first)
+    shown.page.keyboard.press("n")
+    expect(question).to_have_value("Is there a café?")
+
+
 def test_undo_beside_a_text_is_offered_only_while_it_means_that(shown: Shown) -> None:
     def judge(count: int) -> None:
         boxes = shown.page.locator('tbody input[type="checkbox"]')
@@ -337,6 +410,65 @@ def test_tags_rating_note_and_learning_are_saved(shown: Shown) -> None:
     until(lambda: shown.stored(first).note == "ask Ben")
     shown.page.get_by_role("switch").last.click()
     until(lambda: not shown.stored(first).learn_answer)
+
+
+def test_tags_in_quick_succession_are_all_kept(shown: Shown) -> None:
+    first = shown.ids[0]
+    shown.demo.pause_s = 0.3
+    shown.page.keyboard.press("t")
+    for tag in ("one", "two", "three", "four"):
+        shown.page.keyboard.type(tag)
+        shown.page.keyboard.press("Enter")
+    until(lambda: shown.stored(first).tags == ("four", "one", "three", "two"))
+    chips = shown.page.locator(".st-meta .st-removable")
+    expect(chips).to_have_count(4)
+    for tag in ("one", "two"):
+        shown.page.get_by_role("button", name=f"Remove tag {tag}").click()
+    shown.page.keyboard.press("t")
+    shown.page.keyboard.press("Backspace")
+    shown.saved(first)
+    expect(chips).to_have_count(1)
+    assert shown.stored(first).tags == ("four",)
+
+
+def test_a_half_typed_tag_outlives_the_saving_of_the_one_before(shown: Shown) -> None:
+    shown.demo.pause_s = 0.3
+    shown.page.keyboard.press("t")
+    shown.page.keyboard.type("one,half")
+    expect(shown.page.locator(".st-meta .st-removable")).to_have_count(1)
+    shown.saved(shown.ids[0])
+    field = shown.page.locator(".st-tag-input")
+    expect(field).to_have_value("half")
+    expect(field).to_be_focused()
+    shown.page.keyboard.press("Escape")
+    shown.page.keyboard.press("j")
+    shown.selects(shown.ids[1])
+    expect(field).to_have_value("")
+
+
+def test_a_note_can_be_typed_on_while_it_is_saved(shown: Shown) -> None:
+    first = shown.ids[0]
+    shown.demo.pause_s = 0.3
+    note = shown.page.locator(".st-note-area")
+    note.fill("ask Ben")
+    note.press("Control+Enter")
+    note.press("End")
+    shown.page.keyboard.type(" and Aiko")
+    shown.saved(first)
+    assert shown.stored(first).note == "ask Ben"
+    expect(note).to_have_value("ask Ben and Aiko")
+    shown.page.reload()
+    expect(note).to_have_value("ask Ben and Aiko")
+    note.focus()
+    note.fill("")
+    note.press("Control+Enter")
+    note.fill("ask Ben")
+    note.press("Control+Enter")
+    shown.saved(first)
+    assert shown.stored(first).note == "ask Ben"
+    dataset.edit(shown.demo.studio, first, note="asked", author="Ben")
+    shown.page.keyboard.press("3")
+    expect(note).to_have_value("asked")
 
 
 def test_a_contradiction_is_settled_side_by_side(shown: Shown) -> None:
