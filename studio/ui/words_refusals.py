@@ -248,6 +248,8 @@ JA: dict[str, str] = {
     "Correct or accept some answers first, or approve examples.": "先に回答を直すか承認するか、例を承認してください。",
     "A training run is under way.": "いま学習しているところです。",
     "Wait for it, or cancel it.": "終わるのを待つか、中止してください。",
+    "An answer is still being written.": "回答を書いているところです。",
+    "Wait until it is done, or stop it.": "終わるのを待つか、停止してください。",
     "None of the {n} examples fits into {most} tokens.": "{n}件の例は、どれも{most}トークンに収まりません。",
     "Shorten them, or raise max_length.": "例を短くするか、max_length を大きくしてください。",
     "There is nothing to learn in any of the {n} examples.": "{n}件の例のどれにも、学習するところがありません。",

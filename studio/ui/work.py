@@ -66,7 +66,7 @@ class Work:
 
 
 class Works:
-    """What goes on, and what was the last of its kind, by project and kind."""
+    """What goes on, and what was the last of its kind, by project (an answer: by conversation) and kind."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

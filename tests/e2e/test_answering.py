@@ -1,0 +1,142 @@
+"""What a page shows while an answer is being written, which takes as long as the test wants."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from studio.context import Studio
+from studio.model.engine import EchoEngine, Piece, Request
+from studio.ui.build import build
+from studio.ui.session import Desk
+from tests.e2e.test_browser import ask, toast
+from tests.ui.serving import serve_blocks, stop
+
+pytestmark = pytest.mark.e2e
+SLOW = "Say it slowly, please."
+Visit = Callable[..., Page]
+
+
+class Slow(EchoEngine):
+    """Answers a question with "slowly" in it word by word, as it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words = threading.Semaphore(0)
+
+    def let(self, words: int) -> None:
+        self._words.release(words)
+
+    def stream(self, request: Request, cancelled: threading.Event) -> Iterator[Piece]:
+        is_slow = "slowly" in request.prompt.text.rsplit("<user>", 1)[-1]
+        for piece in super().stream(request, cancelled):
+            while is_slow and not self._words.acquire(timeout=0.02):
+                if cancelled.is_set():
+                    return
+            yield piece
+
+
+@dataclass
+class Slowly:
+    """The app in this process, and the engine that answers in it."""
+
+    studio: Studio
+    url: str
+    engine: Slow = field(default_factory=Slow)
+
+
+@pytest.fixture
+def app(studio: Studio) -> Iterator[Slowly]:
+    server, url = serve_blocks(build(Desk(studio)))
+    app = Slowly(studio, url)
+    studio._engine = app.engine
+    yield app
+    app.engine.let(1000)
+    stop(server)
+
+
+def begin(page: Page, app: Slowly) -> None:
+    """Ask the slow question, and wait for the first word of its answer."""
+    app.engine.let(1)
+    page.locator("#composer textarea").fill(SLOW)
+    page.locator("#composer textarea").press("Enter")
+    expect(page.locator(".st-streaming")).to_contain_text("You")
+
+
+def finished(page: Page) -> Any:
+    return page.locator(".st-assistant:not(.st-streaming)")
+
+
+def test_a_question_asked_too_early_stays_in_the_box(app: Slowly, visit: Visit) -> None:
+    page = visit(app)
+    box, stop_ = page.locator("#composer textarea"), page.locator("#stop")
+    send = page.locator("#composer .submit-button")
+    begin(page, app)
+    expect(send).to_be_hidden()
+    box.fill("And at night?")
+    box.press("Enter")
+    toast(page, "An answer is still being written. Wait until it is done, or stop it.")
+    expect(box).to_have_value("And at night?")
+    stop_.click()
+    expect(finished(page)).to_contain_text("stopped")
+    expect(stop_).to_be_hidden()
+    send.click()
+    expect(finished(page)).to_contain_text(["You", "You said: And at night?"])
+    expect(page.locator(".st-user")).to_contain_text([SLOW, "And at night?"])
+    expect(box).to_have_value("")
+
+
+def test_each_conversation_shows_its_own_answer(app: Slowly, visit: Visit) -> None:
+    page = visit(app)
+    listed = page.locator(".st-conversations label")
+    begin(page, app)
+    page.locator("#new-conversation").click()
+    expect(page.locator(".st-msg")).to_have_count(0)
+    ask(page, "Something else?")
+    app.engine.let(2)
+    expect(page.locator(".st-msg")).to_contain_text(["Something else?", "You said: Something else?"])
+    expect(page.locator("#stop")).to_be_hidden()
+    other = visit(app)
+    for reader in (page, other):
+        reader.locator(".st-conversations label").filter(has_text=SLOW).click()
+        expect(reader.locator(".st-streaming")).to_contain_text("You said: Say")
+    app.engine.let(1)
+    for reader in (page, other):
+        expect(reader.locator(".st-streaming")).to_contain_text("You said: Say it")
+    listed.filter(has_text="Something else?").click()
+    expect(finished(page)).to_contain_text("You said: Something else?")
+    app.engine.let(10)
+    expect(finished(other)).to_contain_text(f"You said: {SLOW}")
+    expect(page.locator(".st-msg")).to_contain_text(["Something else?", "You said: Something else?"])
+    listed.filter(has_text=SLOW).click()
+    expect(finished(page)).to_contain_text(f"You said: {SLOW}")
+
+
+def test_a_page_that_is_loaded_again_goes_on_with_the_answer(app: Slowly, visit: Visit) -> None:
+    page = visit(app)
+    kept = "() => localStorage.getItem('studio-session')"
+    before = page.evaluate(kept)
+    begin(page, app)
+    page.wait_for_function(f"(before) => ({kept})() !== before", arg=before)
+    page.reload()
+    app.engine.let(10)
+    expect(finished(page)).to_contain_text(f"You said: {SLOW}")
+    expect(finished(page)).not_to_contain_text("stopped")
+
+
+def test_a_verdict_stays_while_another_answer_is_being_written(app: Slowly, visit: Visit) -> None:
+    page = visit(app)
+    ask(page, "What does shipping cost?")
+    begin(page, app)
+    accept = page.locator(".st-assistant").first.get_by_role("button", name=re.compile("^Accept"))
+    accept.click()
+    expect(accept).to_have_attribute("aria-pressed", "true")
+    app.engine.let(2)
+    expect(page.locator(".st-streaming")).to_contain_text("You said:")
+    assert accept.get_attribute("aria-pressed") == "true"
