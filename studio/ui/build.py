@@ -120,7 +120,7 @@ def _wire_tabs(
     lessons.tab.select(
         lambda at, chosen: adapters_tab.reopen(desk, at, chosen), [session, lessons.choice], lessons.view, **QUIET
     )
-    model.tab.select(lambda at: model_tab.show(desk, at), [session], model.view, **QUIET)
+    model.tab.select(lambda at, chosen: model_tab.show(desk, at, chosen), [session, model.choice], model.view, **QUIET)
 
 
 def _wire_left_out(
