@@ -111,7 +111,8 @@ def take_shot(studio: Studio, project_id: str, example_id: str) -> Project:
         raise InvalidInput(
             "An example with several turns can't be a few-shot example.", "Choose one with one question."
         )
-    return set_shots(studio, project_id, (*get(studio, project_id).shots, Shot(example.question, example.answer)))
+    with studio.shots:
+        return set_shots(studio, project_id, (*get(studio, project_id).shots, Shot(example.question, example.answer)))
 
 
 def _require_not_held_out(studio: Studio, project_id: str, questions: set[str]) -> None:

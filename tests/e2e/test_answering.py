@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from studio import projects
 from studio.context import Studio
 from studio.model.engine import EchoEngine, Piece, Request
+from studio.records import Shot
 from studio.ui.build import build
 from studio.ui.session import Desk
-from tests.e2e.test_browser import ask, toast
+from tests.e2e.test_browser import SHOTS, ask, toast
 from tests.ui.serving import serve_blocks, stop
 
 pytestmark = pytest.mark.e2e
@@ -140,3 +142,17 @@ def test_a_verdict_stays_while_another_answer_is_being_written(app: Slowly, visi
     app.engine.let(2)
     expect(page.locator(".st-streaming")).to_contain_text("You said:")
     assert accept.get_attribute("aria-pressed") == "true"
+
+
+def test_a_pair_that_is_edited_and_moved_in_one_go_is_both(app: Slowly, visit: Visit) -> None:
+    project = projects.default(app.studio)
+    projects.set_shots(app.studio, project.id, (Shot("One?", "1."), Shot("Two?", "2.")))
+    page = visit(app)
+    page.locator("#shots").get_by_role("button").first.click()
+    pair = page.locator(SHOTS).nth(1)
+    with app.studio.store.transaction():  # which both wait for
+        pair.locator("textarea").last.fill("Two.")
+        pair.get_by_role("button", name="Up").click()
+        page.wait_for_timeout(500)
+    expect(page.locator(SHOTS).first.locator("textarea").last).to_have_value("Two.")
+    assert projects.get(app.studio, project.id).shots == (Shot("Two?", "Two."), Shot("One?", "1."))
