@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,13 @@ from studio.ui.work import Work
 FRAME_S = 0.08
 """Shortest time between two updates of an answer being written."""
 
+COMPOSED = """(now, {sent, undone}) => {
+  if (sent) return now.startsWith(sent) ? now.slice(sent.length) : now;
+  return now.trim() ? now : undone;
+}"""
+"""Empties the composer of what was sent, or puts an undone question back. The page does it, since only the page knows
+what has been typed meanwhile."""
+
 
 @dataclass(frozen=True)
 class ChatTab:
@@ -37,8 +44,13 @@ class ChatTab:
     project: gr.Dropdown
     answer_with: gr.Dropdown
     system: gr.Textbox
+    given: gr.JSON
+    """The project and the system prompt that the page was given with it. Kept in the page: whatever the server holds by
+    now, it belongs to what stands in the field."""
     shots_changed: gr.State
     box: gr.Textbox
+    taken: gr.JSON
+    """What the last gesture took out of the composer, or is to be put back there."""
     mark: gr.State
     """Changes when the thread is to be shown anew, and followed while an answer is being written."""
 
@@ -52,6 +64,7 @@ class ChatTab:
             self.project,
             self.answer_with,
             self.system,
+            self.given,
             self.shots_changed,
             self.mark,
         ]
@@ -62,6 +75,9 @@ class ChatTab:
 
 def show(desk: Desk, session: Session) -> tuple[Any, ...]:
     """Everything the tab shows of a session, in the order of `ChatTab.view`; from now on the page shows this."""
+    answering = answer_choices(desk, session)
+    if session.now.project_id != session.project_id:
+        answering["value"] = LIVE  # what was chosen belongs to the other project
     session.open()
     project = projects.get(desk.studio, session.project_id)
     return (
@@ -69,8 +85,9 @@ def show(desk: Desk, session: Session) -> tuple[Any, ...]:
         {"title": _title(desk, session)},
         conversation_list(desk, session),
         gr.update(choices=[(p.name, p.id) for p in desk.studio.store.projects.all()], value=session.project_id),
-        answer_choices(desk, session),
+        answering,
         project.system_prompt,
+        {"project": project.id, "prompt": project.system_prompt},
         time.time(),
         mark(desk, session),
     )
@@ -182,7 +199,7 @@ def _options(desk: Desk, session: Session, answer_with: str, *settings: Any) -> 
 # Answering
 
 
-def begin(desk: Desk, conversation_id: str, options: AskOptions, pose: Callable[[], object]) -> None:
+def begin(desk: Desk, conversation_id: str, options: AskOptions, pose: Callable[[str], object]) -> None:
     """Pose a question and have it answered in a thread of its own, whatever becomes of the page.
 
     Raises:
@@ -200,7 +217,7 @@ def begin(desk: Desk, conversation_id: str, options: AskOptions, pose: Callable[
         current = desk.answer(conversation_id)
         if current is not None and current.is_running:
             raise Busy("An answer is still being written.", "Wait until it is done, or stop it.")
-        pose()
+        pose(conversation_id)
         desk.works.start(conversation_id, "answer", write, desk.studio.closing)
 
 
@@ -214,6 +231,17 @@ def follow(desk: Desk, session: Session) -> Iterator[dict[str, Any]]:
         shown = value
         if value["busy"]:
             time.sleep(FRAME_S)
+
+
+def keep_prompt(desk: Desk, given: dict[str, str], text: str) -> dict[str, str]:
+    """Save the system prompt if it was changed on this page. Returns what the page has been given by now.
+
+    Raises:
+        Conflict: it was changed elsewhere too.
+    """
+    if text != given["prompt"]:
+        projects.change_system_prompt(desk.studio, given["project"], given["prompt"], text)
+    return {**given, "prompt": text}
 
 
 def build(desk: Desk, session: gr.State) -> ChatTab:
@@ -247,8 +275,10 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
         project=left.project,
         answer_with=right.answer_with,
         system=right.system,
+        given=gr.JSON(visible="hidden"),
         shots_changed=right.shots_changed,
         box=box,
+        taken=gr.JSON(visible="hidden"),
         mark=gr.State(""),
     )
     _wire_asking(desk, session, tab, stop, right.settings)
@@ -271,12 +301,12 @@ def _wire_prompt(desk: Desk, session: gr.State, tab: ChatTab, right: Right) -> N
         return count, seen.text
 
     @guarded
-    def save_system(at: Session, text: str) -> None:
-        projects.update(desk.studio, at.project_id, system_prompt=text)
+    def save_system(at: Session, given: dict[str, str], text: str) -> dict[str, str]:
+        return keep_prompt(desk, given, text)
 
     for event in (right.rendered.expand, right.refresh.click):
         event(preview, [session, tab.box, tab.answer_with, *right.settings], [right.tokens, right.exact], **QUIET)
-    tab.system.blur(save_system, [session, tab.system], None, **QUIET)
+    tab.system.blur(save_system, [session, tab.given, tab.system], tab.given, **LATEST)
 
 
 def _wire_asking(desk: Desk, session: gr.State, tab: ChatTab, stop: gr.Button, settings: list[Any]) -> None:
@@ -284,58 +314,58 @@ def _wire_asking(desk: Desk, session: gr.State, tab: ChatTab, stop: gr.Button, s
 
     In one event, every other output would be made anew for every word.
     """
-    prepared = [session, tab.thread, tab.toggles, tab.conversations, tab.mark]
+    prepared = [session, tab.given, tab.thread, tab.toggles, tab.conversations, tab.mark]
 
-    def opened(at: Session, pose: Callable[[], object], answering: Sequence[Any]) -> tuple[Any, ...]:
-        begin(desk, at.conversation_id or "", _options(desk, at, *answering), pose)
+    def opened(
+        at: Session, pose: Callable[[str], object], given: dict[str, str], system: str, *answering: Any
+    ) -> tuple[Any, ...]:
+        # Typing a system prompt and asking at once must not lose the prompt.
+        given = keep_prompt(desk, given, system)
+        at = with_conversation(desk.studio, at)
+        begin(desk, str(at.conversation_id), _options(desk, at, *answering), pose)
         at.open()
-        return at, thread(desk, at), {"title": _title(desk, at)}, conversation_list(desk, at), mark(desk, at)
+        return (
+            at, given, thread(desk, at), {"title": _title(desk, at)}, conversation_list(desk, at), mark(desk, at)
+        )  # fmt: skip
 
-    def ask(at: Session, text: str, system: str, author: str, answering: Sequence[Any]) -> tuple[Any, ...]:
+    def asking(text: str, request: gr.Request) -> Callable[[str], object]:
         if not text.strip():
             raise InvalidInput("There is nothing to ask yet.", "Type a question first.")
-        keep_system(at, system)
-        at = with_conversation(desk.studio, at)
-        return opened(at, lambda: conversation.ask(desk.studio, at.conversation_id or "", text, author), answering)
-
-    def keep_system(at: Session, system: str) -> None:
-        # Typing a system prompt and asking at once must not lose the prompt.
-        if system != projects.get(desk.studio, at.project_id).system_prompt:
-            projects.update(desk.studio, at.project_id, system_prompt=system)
+        return lambda conversation_id: conversation.ask(desk.studio, conversation_id, text, author_of(request))
 
     @guarded
-    def send(request: gr.Request, at: Session, text: str, system: str, *answering: Any) -> tuple[Any, ...]:
-        return (*ask(at, text, system, author_of(request), answering), "")
+    def send(request: gr.Request, at: Session, text: str, *shown: Any) -> tuple[Any, ...]:
+        return (*opened(at, asking(text, request), *shown), {"sent": text})
 
     @guarded
-    def suggest(request: gr.Request, evt: gr.EventData, at: Session, system: str, *answering: Any) -> tuple[Any, ...]:
-        return ask(at, evt._data["text"], system, author_of(request), answering)
+    def suggest(request: gr.Request, evt: gr.EventData, at: Session, *shown: Any) -> tuple[Any, ...]:
+        return opened(at, asking(evt._data["text"], request), *shown)
 
     @guarded
-    def retry(evt: gr.EventData, at: Session, system: str, *answering: Any) -> tuple[Any, ...]:
-        keep_system(at, system)
-
-        def go_back() -> None:
+    def retry(evt: gr.EventData, at: Session, *shown: Any) -> tuple[Any, ...]:
+        def go_back(_: str) -> None:
             if evt._data["id"] != "failed":
                 conversation.go_back_to(desk.studio, evt._data["id"])
 
-        return opened(at, go_back, answering)
+        return opened(at, go_back, *shown)
 
     @guarded
-    def edit(request: gr.Request, evt: gr.EventData, at: Session, system: str, *answering: Any) -> tuple[Any, ...]:
-        keep_system(at, system)
-        id_, text, author = evt._data["id"], evt._data["text"], author_of(request)
-        return opened(at, lambda: conversation.edit(desk.studio, id_, text, author), answering)
+    def edit(request: gr.Request, evt: gr.EventData, at: Session, *shown: Any) -> tuple[Any, ...]:
+        def reword(_: str) -> None:
+            conversation.edit(desk.studio, evt._data["id"], evt._data["text"], author_of(request))
+
+        return opened(at, reword, *shown)
 
     @guarded
     def followed(at: Session) -> Iterator[dict[str, Any]]:
         yield from follow(desk, at)
 
-    inputs = [tab.system, tab.answer_with, *settings]
-    tab.box.submit(send, [session, tab.box, *inputs], [*prepared, tab.box], **QUIET)
-    tab.thread.listen("suggest", suggest, [session, *inputs], prepared)
-    tab.thread.listen("retry", retry, [session, *inputs], prepared)
-    tab.thread.listen("edit", edit, [session, *inputs], prepared)
+    shown = [tab.given, tab.system, tab.answer_with, *settings]
+    sent = tab.box.submit(send, [session, tab.box, *shown], [*prepared, tab.taken], **QUIET)
+    sent.success(None, [tab.box, tab.taken], tab.box, js=COMPOSED, **QUIET)
+    tab.thread.listen("suggest", suggest, [session, *shown], prepared)
+    tab.thread.listen("retry", retry, [session, *shown], prepared)
+    tab.thread.listen("edit", edit, [session, *shown], prepared)
     tab.mark.change(followed, [session], tab.thread, **{**LATEST, "concurrency_limit": 16})
     stop.click(lambda at: desk.stop(at.conversation_id), [session], None, queue=False, **QUIET)
 
@@ -384,13 +414,14 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
     @guarded
     def undo(at: Session) -> tuple[Any, ...]:
         text = conversation.undo(desk.studio, at.conversation_id or "")
-        return thread(desk, at), text
+        return thread(desk, at), {"undone": text}
 
     tab.thread.listen("accept", accept, [session], tab.thread)
     tab.thread.listen("correct", correct, [session], tab.thread)
     tab.thread.listen("reject", reject, [session], tab.thread)
     tab.thread.listen("page", page, [session], tab.thread)
-    tab.thread.listen("undo", undo, [session], [tab.thread, tab.box])
+    undone = tab.thread.listen("undo", undo, [session], [tab.thread, tab.taken])
+    undone.success(None, [tab.box, tab.taken], tab.box, js=COMPOSED, **QUIET)
 
 
 def _wire_choosing(desk: Desk, session: gr.State, tab: ChatTab, left: Left) -> None:
@@ -399,9 +430,17 @@ def _wire_choosing(desk: Desk, session: gr.State, tab: ChatTab, left: Left) -> N
     def go(at: Session) -> tuple[Any, ...]:
         return (at, *show(desk, at))
 
+    def chosen(by: Any, at: Session) -> tuple[Any, ...]:
+        """The same where `by` says what was chosen: it is not said back, since meanwhile it may be another."""
+        shown = go(at)
+        del shown[everything.index(by)]["value"]
+        return shown
+
     @guarded
     def choose_project(at: Session, project_id: str) -> tuple[Any, ...]:
-        return go(replace(at, project_id=projects.get(desk.studio, project_id).id, conversation_id=None))
+        return chosen(
+            tab.project, replace(at, project_id=projects.get(desk.studio, project_id).id, conversation_id=None)
+        )
 
     @guarded
     def make_project(at: Session, name: str) -> tuple[Any, ...]:
@@ -415,13 +454,13 @@ def _wire_choosing(desk: Desk, session: gr.State, tab: ChatTab, left: Left) -> N
 
     @guarded
     def choose_conversation(at: Session, conversation_id: str) -> tuple[Any, ...]:
-        return go(replace(at, conversation_id=conversation.get(desk.studio, conversation_id).id))
+        return chosen(tab.conversations, replace(at, conversation_id=conversation.get(desk.studio, conversation_id).id))
 
-    tab.project.input(choose_project, [session, tab.project], everything, **QUIET)
+    tab.project.input(choose_project, [session, tab.project], everything, **LATEST)
     left.create.click(make_project, [session, left.new_name], [*everything, left.new_name], **QUIET)
     left.try_sample.click(start_sample, [session, left.sample], everything, **QUIET)
-    tab.conversations.input(choose_conversation, [session, tab.conversations], everything, **QUIET)
+    tab.conversations.input(choose_conversation, [session, tab.conversations], everything, **LATEST)
     left.new.click(lambda at: go(replace(at, conversation_id=None)), [session], everything, **QUIET)
     left.search.change(
-        lambda at, text: conversation_list(desk, at, text), [session, left.search], tab.conversations, **QUIET
+        lambda at, text: conversation_list(desk, at, text), [session, left.search], tab.conversations, **LATEST
     )

@@ -1,4 +1,4 @@
-"""What a page shows while an answer is being written, which takes as long as the test wants."""
+"""What a page shows and keeps while something else goes on: an answer that is slow, or what another page does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from studio import projects
+from studio import conversation, projects
 from studio.context import Studio
 from studio.model.engine import EchoEngine, Piece, Request
 from studio.records import Shot
@@ -120,13 +120,13 @@ def test_each_conversation_shows_its_own_answer(app: Slowly, visit: Visit) -> No
     expect(finished(page)).to_contain_text(f"You said: {SLOW}")
 
 
-def test_a_page_that_is_loaded_again_goes_on_with_the_answer(app: Slowly, visit: Visit) -> None:
+def test_an_answer_is_written_to_its_end_when_the_page_is_closed(app: Slowly, visit: Visit) -> None:
     page = visit(app)
-    kept = "() => localStorage.getItem('studio-session')"
-    before = page.evaluate(kept)
     begin(page, app)
-    page.wait_for_function(f"(before) => ({kept})() !== before", arg=before)
-    page.reload()
+    page.context.close()
+    page = visit(app)
+    page.locator(".st-conversations label").filter(has_text=SLOW).click()
+    expect(page.locator(".st-streaming")).to_contain_text("You")
     app.engine.let(10)
     expect(finished(page)).to_contain_text(f"You said: {SLOW}")
     expect(finished(page)).not_to_contain_text("stopped")
@@ -142,6 +142,63 @@ def test_a_verdict_stays_while_another_answer_is_being_written(app: Slowly, visi
     app.engine.let(2)
     expect(page.locator(".st-streaming")).to_contain_text("You said:")
     assert accept.get_attribute("aria-pressed") == "true"
+
+
+def test_what_is_half_typed_is_never_overwritten(app: Slowly, visit: Visit) -> None:
+    page = visit(app)
+    box = page.locator("#composer textarea")
+    with app.studio.store.transaction():  # which the question waits for
+        box.fill("What does shipping cost?")
+        box.press("Enter")
+        box.press_sequentially("And at ni")
+    expect(finished(page)).to_contain_text("You said: What does shipping cost?")
+    expect(box).to_have_value("And at ni")
+    page.locator(".st-user").hover()
+    page.get_by_role("button", name=re.compile("^Undo")).click()
+    expect(page.locator(".st-msg")).to_have_count(0)
+    expect(box).to_have_value("And at ni")
+
+
+def test_a_system_prompt_is_written_by_the_page_that_changed_it(app: Slowly, visit: Visit) -> None:
+    old, new = visit(app), visit(app)
+    project = projects.default(app.studio)
+    fields = [page.locator("#system textarea") for page in (old, new)]
+    fields[1].fill("Answer like a pirate.")
+    ask(new, "Where is the gold?")
+    fields[0].focus()
+    fields[0].blur()
+    ask(old, "Where are you?")
+    assert projects.get(app.studio, project.id).system_prompt == "Answer like a pirate."
+    fields[0].fill("Answer like a poet.")
+    fields[0].blur()
+    toast(old, "The system prompt was changed on another page.")
+    expect(fields[0]).to_have_value("Answer like a poet.")
+    assert projects.get(app.studio, project.id).system_prompt == "Answer like a pirate."
+    fields[1].fill("Answer like a clerk.")
+    ask(new, "And now?")
+    assert projects.get(app.studio, project.id).system_prompt == "Answer like a clerk."
+
+
+def test_of_two_choices_the_last_one_counts(app: Slowly, visit: Visit) -> None:
+    project = projects.default(app.studio)
+    projects.create(app.studio, "Another")
+    for text in ("First", "Second", "Third"):
+        conversation.ask(app.studio, conversation.start(app.studio, project.id).id, text)
+    page = visit(app)
+    page.locator(".st-conversations label").last.wait_for()
+    page.evaluate(
+        "const [, one, other] = document.querySelectorAll('.st-conversations label');"
+        "one.click(); setTimeout(() => other.click(), 15)"
+    )
+    expect(page.locator(".st-user")).to_contain_text("First")
+    expect(page.locator(".st-conversations label").last.locator("input")).to_be_checked()
+    chosen = page.locator("#answer-with input")
+    chosen.click()
+    page.get_by_role("option", name="base", exact=True).click()
+    expect(chosen).to_have_value("base")
+    page.locator("#project input").click()
+    page.get_by_role("option", name="Another").click()
+    expect(chosen).to_have_value("base (live)")
 
 
 def test_a_pair_that_is_edited_and_moved_in_one_go_is_both(app: Slowly, visit: Visit) -> None:
