@@ -13,10 +13,13 @@ from playwright.sync_api import Page, expect
 
 from studio import conversation, projects
 from studio.context import Studio
+from studio.conversation import AskOptions
 from studio.model.engine import EchoEngine, Piece, Request
 from studio.records import Shot
+from studio.ui import chat_tab
 from studio.ui.build import build
 from studio.ui.session import Desk
+from tests.conftest import until
 from tests.e2e.test_browser import SHOTS, ask, toast
 from tests.ui.serving import serve_blocks, stop
 
@@ -130,6 +133,19 @@ def test_an_answer_is_written_to_its_end_when_the_page_is_closed(app: Slowly, vi
     app.engine.let(10)
     expect(finished(page)).to_contain_text(f"You said: {SLOW}")
     expect(finished(page)).not_to_contain_text("stopped")
+
+
+def test_what_is_written_so_far_is_kept_when_the_app_is_stopped(app: Slowly) -> None:
+    desk = Desk(app.studio)
+    chat = conversation.start(app.studio, projects.default(app.studio).id).id
+    app.engine.let(2)
+    chat_tab.begin(desk, chat, AskOptions(), lambda id_: conversation.ask(app.studio, id_, SLOW))
+    work = desk.answer(chat)
+    assert work is not None
+    until(lambda: work.result and work.result.texts == ("You said:",))
+    desk.works.stop("answer", 30)
+    answer = conversation.view(app.studio, chat)[-1].message
+    assert (answer.text, answer.state) == ("You said:", "stopped")
 
 
 def test_a_verdict_stays_while_another_answer_is_being_written(app: Slowly, visit: Visit) -> None:
