@@ -93,6 +93,8 @@ class Studio:
     unchecked: Unchecked = field(default_factory=Unchecked)
     noticed: dict[str, Notice] = field(default_factory=dict)
     """What was noticed of rows as they were saved, by their id, the latest last. For display only."""
+    shots: threading.RLock = field(default_factory=threading.RLock)
+    """Held while few-shot pairs are read, changed and written; whoever changes other things doesn't wait for it."""
     closing: threading.Event = field(default_factory=threading.Event)
     cancel_loading: threading.Event = field(default_factory=threading.Event)
     _engine: Engine | None = None

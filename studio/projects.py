@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound, Phrase
+from studio.errors import Conflict, InvalidInput, NotFound, Phrase
 from studio.records import Example, Project, Shot, new_id, normalise
 from studio.rows import RowFilter
 
@@ -63,6 +63,24 @@ def update(studio: Studio, project_id: str, **changes: Any) -> Project:
     return project
 
 
+def change_system_prompt(studio: Studio, project_id: str, before: str, text: str) -> None:
+    """Replace `before`, which whoever wrote `text` had seen.
+
+    Raises:
+        Conflict: it is neither of the two any more.
+        InvalidInput: the text is too long.
+    """
+    with studio.store.transaction():
+        current = get(studio, project_id).system_prompt
+        if current not in (before, text):
+            raise Conflict(
+                "The system prompt was changed on another page.",
+                current,
+                "Copy what you wrote, load this page again, and put it in there.",
+            )
+        update(studio, project_id, system_prompt=text)
+
+
 def _check(studio: Studio, project: Project) -> None:
     if not project.name:
         raise InvalidInput("A project needs a name.")
@@ -111,7 +129,8 @@ def take_shot(studio: Studio, project_id: str, example_id: str) -> Project:
         raise InvalidInput(
             "An example with several turns can't be a few-shot example.", "Choose one with one question."
         )
-    return set_shots(studio, project_id, (*get(studio, project_id).shots, Shot(example.question, example.answer)))
+    with studio.shots:
+        return set_shots(studio, project_id, (*get(studio, project_id).shots, Shot(example.question, example.answer)))
 
 
 def _require_not_held_out(studio: Studio, project_id: str, questions: set[str]) -> None:

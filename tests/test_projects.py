@@ -4,7 +4,7 @@ import pytest
 
 from studio import projects
 from studio.context import Studio
-from studio.errors import InvalidInput, NotFound
+from studio.errors import Conflict, InvalidInput, NotFound
 from studio.records import Example, Project, Shot, Split, Turn, new_id
 from tests.conftest import together
 
@@ -27,6 +27,15 @@ def test_a_name_is_needed_and_taken_once(studio: Studio) -> None:
     assert projects.update(studio, other.id, name=" Other ").name == "Other"
     with pytest.raises(InvalidInput, match="needs a name"):
         projects.update(studio, other.id, name=" ")
+
+
+def test_a_system_prompt_is_only_replaced_by_who_has_seen_it(studio: Studio) -> None:
+    project = projects.create(studio, "Desk", system_prompt="Old.")
+    projects.change_system_prompt(studio, project.id, "Old.", "New.")
+    projects.change_system_prompt(studio, project.id, "Old.", "New.")  # as the one before wrote it
+    with pytest.raises(Conflict) as refused:
+        projects.change_system_prompt(studio, project.id, "Old.", "Newer.")
+    assert refused.value.current == projects.get(studio, project.id).system_prompt == "New."
 
 
 def test_two_people_cant_take_one_name_at_the_same_moment(studio: Studio) -> None:

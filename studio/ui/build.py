@@ -120,7 +120,7 @@ def _wire_tabs(
     lessons.tab.select(
         lambda at, chosen: adapters_tab.reopen(desk, at, chosen), [session, lessons.choice], lessons.view, **QUIET
     )
-    model.tab.select(lambda at: model_tab.show(desk, at), [session], model.view, **QUIET)
+    model.tab.select(lambda at, chosen: model_tab.show(desk, at, chosen), [session, model.choice], model.view, **QUIET)
 
 
 def _wire_left_out(
@@ -160,7 +160,7 @@ def _wire_clock(
 
     Gradio makes every output of an event anew, so a tick has few; the rest follows from the marks, when they change.
     """
-    live_mark, run_mark, notice_mark, open_tab = gr.State(""), gr.State(""), gr.State("0"), gr.State(0)
+    live_mark, run_mark, open_tab = gr.State(""), gr.State(""), gr.State(0)
 
     def choose(event: gr.SelectData) -> int:
         return int(event.index)
@@ -174,8 +174,7 @@ def _wire_clock(
             # Step by step only for someone who looks: drawing the curve costs more than all the rest of a tick.
             watched = opened == TRAIN_TAB and runs[0].status == "running"
             run = f"{runs[0].id} {runs[0].status} {training.progress(desk.studio, runs[0]).step if watched else ''}"
-        noticed = chat_tab.notice_mark(desk, at)
-        return loop_value(desk, at), _live_mark(desk, at), run, gr.skip() if noticed is None else noticed
+        return loop_value(desk, at), _live_mark(desk, at), run, chat_tab.mark(desk, at)
 
     def follow_live(at: Session | None, chosen: str | None) -> tuple[Any, ...]:
         if at is None:
@@ -187,12 +186,8 @@ def _wire_clock(
     def follow_run(at: Session | None, *recipe: Any) -> tuple[Any, ...]:
         return train_tab.show(desk, at, *recipe) if at else (gr.skip(),) * len(train.view)
 
-    def follow_notices(at: Session | None) -> Any:
-        return gr.skip() if at is None or desk.is_answering(at.conversation_id) else chat_tab.thread(desk, at)
-
     tabs.select(choose, None, open_tab, **QUIET)
-    gr.Timer(TICK_S).tick(tick, [session, open_tab], [loop, live_mark, run_mark, notice_mark], **QUIET)
-    notice_mark.change(follow_notices, [session], chat.thread, **QUIET)
+    gr.Timer(TICK_S).tick(tick, [session, open_tab], [loop, live_mark, run_mark, chat.mark], **QUIET)
     live_mark.change(follow_live, [session, lessons.choice], [chat.answer_with, *lessons.view], **QUIET)
     run_mark.change(follow_run, [session, *train.recipe], train.view, **QUIET)
     return live_mark

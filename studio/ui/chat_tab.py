@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,18 +12,26 @@ import gradio as gr
 
 from studio import adapters, conversation, corrections, projects, quality, samples
 from studio.conversation import AskOptions
-from studio.errors import InvalidInput, StudioError
+from studio.errors import Busy, InvalidInput, StudioError
 from studio.records import Sampling
 from studio.ui import present
 from studio.ui.chat_sides import BASE, BOTH, LIVE, Left, Right, left_side, right_side
-from studio.ui.session import QUIET, Desk, Session, author_of, guarded, with_conversation
+from studio.ui.session import LATEST, QUIET, Desk, Session, author_of, guarded, with_conversation
 from studio.ui.shell import PanelToggles
 from studio.ui.thread import Thread
 from studio.ui.told import error_text
 from studio.ui.words import say, t
+from studio.ui.work import Work
 
 FRAME_S = 0.08
 """Shortest time between two updates of an answer being written."""
+
+COMPOSED = """(now, {sent, undone}) => {
+  if (sent) return now.startsWith(sent) ? now.slice(sent.length) : now;
+  return now.trim() ? now : undone;
+}"""
+"""Empties the composer of what was sent, or puts an undone question back. The page does it, since only the page knows
+what has been typed meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,15 @@ class ChatTab:
     project: gr.Dropdown
     answer_with: gr.Dropdown
     system: gr.Textbox
+    given: gr.JSON
+    """The project and the system prompt that the page was given with it. Kept in the page: whatever the server holds by
+    now, it belongs to what stands in the field."""
     shots_changed: gr.State
     box: gr.Textbox
+    taken: gr.JSON
+    """What the last gesture took out of the composer, or is to be put back there."""
+    mark: gr.State
+    """Changes when the thread is to be shown anew, and followed while an answer is being written."""
 
     @property
     def view(self) -> list[Any]:
@@ -49,7 +64,9 @@ class ChatTab:
             self.project,
             self.answer_with,
             self.system,
+            self.given,
             self.shots_changed,
+            self.mark,
         ]
 
 
@@ -57,38 +74,65 @@ class ChatTab:
 
 
 def show(desk: Desk, session: Session) -> tuple[Any, ...]:
-    """Everything the tab shows of a session, in the order of `ChatTab.view`."""
+    """Everything the tab shows of a session, in the order of `ChatTab.view`; from now on the page shows this."""
+    answering = answer_choices(desk, session)
+    if session.now.project_id != session.project_id:
+        answering["value"] = LIVE  # what was chosen belongs to the other project
+    session.open()
     project = projects.get(desk.studio, session.project_id)
     return (
         thread(desk, session),
         {"title": _title(desk, session)},
         conversation_list(desk, session),
         gr.update(choices=[(p.name, p.id) for p in desk.studio.store.projects.all()], value=session.project_id),
-        answer_choices(desk, session),
+        answering,
         project.system_prompt,
+        {"project": project.id, "prompt": project.system_prompt},
         time.time(),
+        mark(desk, session),
     )
 
 
-def thread(desk: Desk, session: Session, **more: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Writing:
+    """An answer as far as it is written; of two sides, both."""
+
+    adapters: tuple[str | None, ...]
+    texts: tuple[str, ...]
+
+
+def thread(desk: Desk, session: Session) -> dict[str, Any]:
+    """What the page shows by now, with the answer that is being written in it or could not be given."""
+    session = session.now
+    work = desk.answer(session.conversation_id)
+    # Asked before the store is: an answer that is no longer being written is in there.
+    is_busy = work is not None and work.is_running
+    names = _names(desk, session)
     shown = conversation.view(desk.studio, session.conversation_id) if session.conversation_id else []
     saved = [entry.correction.example_id for entry in shown if entry.correction and entry.correction.example_id]
-    return present.thread_value(
+    value = present.thread_value(
         shown,
-        _names(desk, session),
+        names,
         session.language,
-        empty=_empty(desk, session),
+        empty=None if shown else _empty(desk, session),
+        refused=session.page.refused,
         notices=quality.notices(desk.studio, session.project_id, saved),
-        **more,
     )
+    value["busy"] = is_busy
+    if work is not None and work.result and shown and shown[-1].message.role == "user":
+        labels = [names(adapter_id) for adapter_id in work.result.adapters]
+        if is_busy:
+            value["messages"] += present.streaming_messages(work.result.texts, labels)
+        elif work.error:
+            value["messages"].append(present.error_message(work.error, labels[0], session.language))
+    return value
 
 
-def notice_mark(desk: Desk, session: Session) -> str | None:
-    """Changes when something new is noticed of a saved row; None while an answer is being written, which must not be
-    disturbed."""
-    if desk.is_answering(session.conversation_id):
-        return None
-    return str(max((notice.number for notice in desk.studio.noticed.copy().values()), default=0))
+def mark(desk: Desk, session: Session) -> str:
+    """Changes when an answer is begun or ends, and when something new is noticed of a saved row."""
+    work = desk.answer(session.now.conversation_id)
+    noticed = max((notice.number for notice in desk.studio.noticed.copy().values()), default="")
+    return f"{work.mark if work else ''} {noticed}".strip()
 
 
 def _names(desk: Desk, session: Session) -> present.Names:
@@ -155,36 +199,49 @@ def _options(desk: Desk, session: Session, answer_with: str, *settings: Any) -> 
 # Answering
 
 
-def answer(desk: Desk, session: Session, answer_with: str, *settings: Any) -> Iterator[dict[str, Any]]:
-    """Thread values while the open question of the conversation is being answered."""
-    assert session.conversation_id is not None
-    names = _names(desk, session)
-    label = ""
-    event = desk.begin(session.conversation_id)
-    try:
-        options = _options(desk, session, answer_with, *settings)
-        labels = [names(a) for a in options.adapters]
-        label = labels[0]
-        # The store is asked once: while words arrive, nothing else in the conversation changes.
-        before = thread(desk, session)
+def begin(desk: Desk, conversation_id: str, options: AskOptions, pose: Callable[[str], object]) -> None:
+    """Pose a question and have it answered in a thread of its own, whatever becomes of the page.
 
-        def frame(texts: Sequence[str]) -> dict[str, Any]:
-            messages = [*before["messages"], *present.streaming_messages(texts, labels)]
-            return {"messages": messages, "busy": True, "empty": None}
+    Raises:
+        Busy: an answer is being written in this conversation; nothing is asked.
+    """
 
-        yield frame([""] * len(labels))
-        shown = 0.0
-        for texts in conversation.reply(desk.studio, session.conversation_id, options, event):
-            if time.monotonic() - shown >= FRAME_S:
-                shown = time.monotonic()
-                yield frame(texts)
-        yield thread(desk, session)
-    except StudioError as error:
-        value = thread(desk, session)
-        value["messages"].append(present.error_message(error, label, session.language))
-        yield value
-    finally:
-        desk.end(session.conversation_id, event)
+    def write(work: Work) -> object:
+        work.result = Writing(options.adapters, ("",) * len(options.adapters))
+        for texts in conversation.reply(desk.studio, conversation_id, options, work.cancelled):
+            work.result = Writing(options.adapters, texts)
+            work.report("", 0, 0)
+        return work.result
+
+    with desk.asking:
+        current = desk.answer(conversation_id)
+        if current is not None and current.is_running:
+            raise Busy("An answer is still being written.", "Wait until it is done, or stop it.")
+        pose(conversation_id)
+        desk.works.start(conversation_id, "answer", write, desk.studio.closing)
+
+
+def follow(desk: Desk, session: Session) -> Iterator[dict[str, Any]]:
+    """Thread values as long as an answer is being written in what the page shows, which may be another conversation
+    after each. The last is one that was still right when it had been sent."""
+    shown: dict[str, Any] = {}
+    while (value := thread(desk, session)) != shown or value["busy"]:
+        if value != shown:
+            yield value
+        shown = value
+        if value["busy"]:
+            time.sleep(FRAME_S)
+
+
+def keep_prompt(desk: Desk, given: dict[str, str], text: str) -> dict[str, str]:
+    """Save the system prompt if it was changed on this page. Returns what the page has been given by now.
+
+    Raises:
+        Conflict: it was changed elsewhere too.
+    """
+    if text != given["prompt"]:
+        projects.change_system_prompt(desk.studio, given["project"], given["prompt"], text)
+    return {**given, "prompt": text}
 
 
 def build(desk: Desk, session: gr.State) -> ChatTab:
@@ -208,7 +265,7 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
                     autofocus=True,
                     elem_id="composer",
                 )
-                stop = gr.Button("■", size="sm", visible=False, elem_id="stop", min_width=44, scale=0)
+                stop = gr.Button(t("app.chat.stop"), size="sm", elem_id="stop", min_width=44, scale=0)
         with gr.Column(elem_classes="st-side st-side-right", min_width=0):
             right = right_side(desk, session)
     tab = ChatTab(
@@ -218,8 +275,11 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
         project=left.project,
         answer_with=right.answer_with,
         system=right.system,
+        given=gr.JSON(visible="hidden"),
         shots_changed=right.shots_changed,
         box=box,
+        taken=gr.JSON(visible="hidden"),
+        mark=gr.State(""),
     )
     _wire_asking(desk, session, tab, stop, right.settings)
     _wire_judging(desk, session, tab)
@@ -241,78 +301,79 @@ def _wire_prompt(desk: Desk, session: gr.State, tab: ChatTab, right: Right) -> N
         return count, seen.text
 
     @guarded
-    def save_system(at: Session, text: str) -> None:
-        projects.update(desk.studio, at.project_id, system_prompt=text)
+    def save_system(at: Session, given: dict[str, str], text: str) -> dict[str, str]:
+        return keep_prompt(desk, given, text)
 
     for event in (right.rendered.expand, right.refresh.click):
         event(preview, [session, tab.box, tab.answer_with, *right.settings], [right.tokens, right.exact], **QUIET)
-    tab.system.blur(save_system, [session, tab.system], None, **QUIET)
+    tab.system.blur(save_system, [session, tab.given, tab.system], tab.given, **LATEST)
 
 
 def _wire_asking(desk: Desk, session: gr.State, tab: ChatTab, stop: gr.Button, settings: list[Any]) -> None:
-    """Each gesture first writes what was asked, then streams the answer into the thread alone.
+    """Each gesture writes what was asked and begins the answer, which then streams into the thread alone.
 
     In one event, every other output would be made anew for every word.
     """
-    prepared = [session, tab.thread, tab.toggles, tab.conversations, stop]
+    prepared = [session, tab.given, tab.thread, tab.toggles, tab.conversations, tab.mark]
 
-    def opened(at: Session) -> tuple[Any, ...]:
-        return at, thread(desk, at), {"title": _title(desk, at)}, conversation_list(desk, at), gr.update(visible=True)
+    def opened(
+        at: Session, pose: Callable[[str], object], given: dict[str, str], system: str, *answering: Any
+    ) -> tuple[Any, ...]:
+        # Typing a system prompt and asking at once must not lose the prompt.
+        given = keep_prompt(desk, given, system)
+        at = with_conversation(desk.studio, at)
+        begin(desk, str(at.conversation_id), _options(desk, at, *answering), pose)
+        at.open()
+        return (
+            at, given, thread(desk, at), {"title": _title(desk, at)}, conversation_list(desk, at), mark(desk, at)
+        )  # fmt: skip
 
-    def ask(at: Session, text: str, system: str, author: str) -> tuple[Any, ...]:
+    def asking(text: str, request: gr.Request) -> Callable[[str], object]:
         if not text.strip():
             raise InvalidInput("There is nothing to ask yet.", "Type a question first.")
-        keep_system(at, system)
-        at = with_conversation(desk.studio, at)
-        conversation.ask(desk.studio, at.conversation_id or "", text, author)
-        return opened(at)
-
-    def keep_system(at: Session, system: str) -> None:
-        # Typing a system prompt and asking at once must not lose the prompt.
-        if system != projects.get(desk.studio, at.project_id).system_prompt:
-            projects.update(desk.studio, at.project_id, system_prompt=system)
+        return lambda conversation_id: conversation.ask(desk.studio, conversation_id, text, author_of(request))
 
     @guarded
-    def send(at: Session, system: str, text: str, request: gr.Request) -> tuple[Any, ...]:
-        return (*ask(at, text, system, author_of(request)), "")
+    def send(request: gr.Request, at: Session, text: str, *shown: Any) -> tuple[Any, ...]:
+        return (*opened(at, asking(text, request), *shown), {"sent": text})
 
     @guarded
-    def suggest(at: Session, system: str, evt: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        return ask(at, evt._data["text"], system, author_of(request))
+    def suggest(request: gr.Request, evt: gr.EventData, at: Session, *shown: Any) -> tuple[Any, ...]:
+        return opened(at, asking(evt._data["text"], request), *shown)
 
     @guarded
-    def retry(at: Session, system: str, evt: gr.EventData) -> tuple[Any, ...]:
-        keep_system(at, system)
-        if evt._data["id"] != "failed":
-            conversation.go_back_to(desk.studio, evt._data["id"])
-        return opened(at)
+    def retry(evt: gr.EventData, at: Session, *shown: Any) -> tuple[Any, ...]:
+        def go_back(_: str) -> None:
+            if evt._data["id"] != "failed":
+                conversation.go_back_to(desk.studio, evt._data["id"])
+
+        return opened(at, go_back, *shown)
 
     @guarded
-    def edit(at: Session, system: str, evt: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        keep_system(at, system)
-        conversation.edit(desk.studio, evt._data["id"], evt._data["text"], author_of(request))
-        return opened(at)
+    def edit(request: gr.Request, evt: gr.EventData, at: Session, *shown: Any) -> tuple[Any, ...]:
+        def reword(_: str) -> None:
+            conversation.edit(desk.studio, evt._data["id"], evt._data["text"], author_of(request))
+
+        return opened(at, reword, *shown)
 
     @guarded
-    def stream(at: Session, answer_with: str, *values: Any) -> Iterator[dict[str, Any]]:
-        yield from answer(desk, at, answer_with, *values)
+    def followed(at: Session) -> Iterator[dict[str, Any]]:
+        yield from follow(desk, at)
 
-    inputs = [session, tab.system]
-    for event in (
-        tab.box.submit(send, [*inputs, tab.box], [*prepared, tab.box], **QUIET),
-        tab.thread.listen("suggest", suggest, inputs, prepared),
-        tab.thread.listen("retry", retry, inputs, prepared),
-        tab.thread.listen("edit", edit, inputs, prepared),
-    ):
-        event.success(
-            stream, [session, tab.answer_with, *settings], tab.thread, **{**QUIET, "concurrency_limit": 16}
-        ).then(lambda: gr.update(visible=False), None, stop, **QUIET)
+    shown = [tab.given, tab.system, tab.answer_with, *settings]
+    sent = tab.box.submit(send, [session, tab.box, *shown], [*prepared, tab.taken], **QUIET)
+    sent.success(None, [tab.box, tab.taken], tab.box, js=COMPOSED, **QUIET)
+    tab.thread.listen("suggest", suggest, [session, *shown], prepared)
+    tab.thread.listen("retry", retry, [session, *shown], prepared)
+    tab.thread.listen("edit", edit, [session, *shown], prepared)
+    tab.mark.change(followed, [session], tab.thread, **{**LATEST, "concurrency_limit": 16})
     stop.click(lambda at: desk.stop(at.conversation_id), [session], None, queue=False, **QUIET)
 
 
 def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
     def save(at: Session, verdict: Any, data: dict[str, Any], author: str) -> dict[str, Any]:
         message_id = data["id"]
+        at.page.refused.pop(message_id, None)
         try:
             conversation.continue_from(desk.studio, message_id)
             corrections.save(
@@ -325,12 +386,9 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
                 author=author,
             )
         except StudioError as error:
-            value = thread(desk, at, errors={message_id: error_text(at.language, error)})
-            for message in value["messages"]:
-                if message["id"] == message_id:
-                    # The browser is told only of values that differ: a second refusal must not look like the first.
-                    message["attempt"] = time.time_ns()
-            return value
+            # The browser is told only of values that differ: a second refusal must not look like the first.
+            at.page.refused[message_id] = {"error": error_text(at.language, error), "attempt": time.time_ns()}
+            return thread(desk, at)
         total = desk.studio.store.examples.count(at.project_id)
         fresh = desk.studio.store.examples.count_new(at.project_id)
         gr.Success(html.escape(say(at.language, f"app.chat.{verdict}", n=total, new=fresh)), duration=4)
@@ -356,13 +414,14 @@ def _wire_judging(desk: Desk, session: gr.State, tab: ChatTab) -> None:
     @guarded
     def undo(at: Session) -> tuple[Any, ...]:
         text = conversation.undo(desk.studio, at.conversation_id or "")
-        return thread(desk, at), text
+        return thread(desk, at), {"undone": text}
 
     tab.thread.listen("accept", accept, [session], tab.thread)
     tab.thread.listen("correct", correct, [session], tab.thread)
     tab.thread.listen("reject", reject, [session], tab.thread)
     tab.thread.listen("page", page, [session], tab.thread)
-    tab.thread.listen("undo", undo, [session], [tab.thread, tab.box])
+    undone = tab.thread.listen("undo", undo, [session], [tab.thread, tab.taken])
+    undone.success(None, [tab.box, tab.taken], tab.box, js=COMPOSED, **QUIET)
 
 
 def _wire_choosing(desk: Desk, session: gr.State, tab: ChatTab, left: Left) -> None:
@@ -371,9 +430,17 @@ def _wire_choosing(desk: Desk, session: gr.State, tab: ChatTab, left: Left) -> N
     def go(at: Session) -> tuple[Any, ...]:
         return (at, *show(desk, at))
 
+    def chosen(by: Any, at: Session) -> tuple[Any, ...]:
+        """The same where `by` says what was chosen: it is not said back, since meanwhile it may be another."""
+        shown = go(at)
+        del shown[everything.index(by)]["value"]
+        return shown
+
     @guarded
     def choose_project(at: Session, project_id: str) -> tuple[Any, ...]:
-        return go(replace(at, project_id=projects.get(desk.studio, project_id).id, conversation_id=None))
+        return chosen(
+            tab.project, replace(at, project_id=projects.get(desk.studio, project_id).id, conversation_id=None)
+        )
 
     @guarded
     def make_project(at: Session, name: str) -> tuple[Any, ...]:
@@ -387,13 +454,13 @@ def _wire_choosing(desk: Desk, session: gr.State, tab: ChatTab, left: Left) -> N
 
     @guarded
     def choose_conversation(at: Session, conversation_id: str) -> tuple[Any, ...]:
-        return go(replace(at, conversation_id=conversation.get(desk.studio, conversation_id).id))
+        return chosen(tab.conversations, replace(at, conversation_id=conversation.get(desk.studio, conversation_id).id))
 
-    tab.project.input(choose_project, [session, tab.project], everything, **QUIET)
+    tab.project.input(choose_project, [session, tab.project], everything, **LATEST)
     left.create.click(make_project, [session, left.new_name], [*everything, left.new_name], **QUIET)
     left.try_sample.click(start_sample, [session, left.sample], everything, **QUIET)
-    tab.conversations.input(choose_conversation, [session, tab.conversations], everything, **QUIET)
+    tab.conversations.input(choose_conversation, [session, tab.conversations], everything, **LATEST)
     left.new.click(lambda at: go(replace(at, conversation_id=None)), [session], everything, **QUIET)
     left.search.change(
-        lambda at, text: conversation_list(desk, at, text), [session, left.search], tab.conversations, **QUIET
+        lambda at, text: conversation_list(desk, at, text), [session, left.search], tab.conversations, **LATEST
     )

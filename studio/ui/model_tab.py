@@ -13,7 +13,7 @@ from studio.errors import Busy, StudioError
 from studio.model.catalogue import ModelEntry, load_catalogue, resolve
 from studio.model.probe import probe
 from studio.model.pull import locate
-from studio.ui.session import QUIET, Desk, Session, guarded
+from studio.ui.session import LATEST, QUIET, Desk, Session, guarded
 from studio.ui.told import error_text
 from studio.ui.words import say, t
 
@@ -32,10 +32,13 @@ class ModelTab:
         return [self.choice, self.about, self.machine, self.cancel]
 
 
-def show(desk: Desk, at: Session) -> tuple[Any, ...]:
-    name = desk.studio.model_name
+def show(desk: Desk, at: Session, chosen: str | None) -> tuple[Any, ...]:
+    """The model in use; what was chosen or typed stays, and is not said again, since meanwhile it may be another."""
+    name = chosen or desk.studio.model_name
     is_loading = desk.studio.state.name == "loading"
-    return gr.update(value=name), describe(desk, at, name), machine_text(desk, at), gr.update(visible=is_loading)
+    return (
+        gr.skip() if chosen else name, describe(desk, at, name), machine_text(desk, at), gr.update(visible=is_loading)
+    )  # fmt: skip
 
 
 def describe(desk: Desk, at: Session, name: str) -> str:
@@ -125,7 +128,7 @@ def build(desk: Desk, session: gr.State) -> ModelTab:
         load_in_background(desk, name.strip())
         return say(at.language, "app.model.loading"), gr.update(visible=True)
 
-    choice.change(lambda at, name: describe(desk, at, name or ""), [session, choice], about, **QUIET)
+    choice.change(lambda at, name: describe(desk, at, name or ""), [session, choice], about, **LATEST)
     use.click(choose, [session, choice], [about, cancel], **QUIET)
     cancel.click(desk.studio.cancel_loading.set, None, None, **QUIET)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from studio.conversation import Shown
@@ -18,6 +19,8 @@ from studio.ui.told import error_text, stored_error, told
 from studio.ui.words import say
 
 Names = Callable[[str | None], str]
+_rendered = lru_cache(500)(markdown.render)
+"""For texts that don't change any more: while an answer is being written, all before it are shown again and again."""
 
 
 def thread_value(
@@ -26,20 +29,20 @@ def thread_value(
     language: str,
     *,
     empty: Mapping[str, Any] | None = None,
-    errors: Mapping[str, str] | None = None,
+    refused: Mapping[str, Mapping[str, Any]] | None = None,
     notices: Mapping[str, Notice] | None = None,
 ) -> dict[str, Any]:
-    """A path of messages as the thread component takes it."""
+    """A path of messages as the thread component takes it; `refused` says why a verdict could not be saved."""
     messages: list[dict[str, Any]] = []
     for entry in shown:
         if entry.partner is not None:
             left, right = sorted((entry, entry.partner), key=lambda e: e.message.id)
             messages += [
-                {**_message(left, names, language, errors, notices), "side": "left"},
-                {**_message(right, names, language, errors, notices), "side": "right", "siblings": None},
+                {**_message(left, names, language, refused, notices), "side": "left"},
+                {**_message(right, names, language, refused, notices), "side": "right", "siblings": None},
             ]
         else:
-            messages.append(_message(entry, names, language, errors, notices))
+            messages.append(_message(entry, names, language, refused, notices))
     return {"messages": messages, "busy": False, "empty": None if messages else empty}
 
 
@@ -79,7 +82,7 @@ def _message(
     entry: Shown,
     names: Names,
     language: str,
-    errors: Mapping[str, str] | None,
+    refused: Mapping[str, Mapping[str, Any]] | None,
     notices: Mapping[str, Notice] | None,
 ) -> dict[str, Any]:
     message, correction = entry.message, entry.correction
@@ -87,12 +90,13 @@ def _message(
         "id": message.id,
         "role": message.role,
         "text": message.text,
-        "html": markdown.render(message.text),
+        "html": _rendered(message.text),
         "verdict": correction.verdict if correction else None,
         "reason": correction.reason if correction else None,
         "siblings": {"index": entry.index, "count": entry.count} if entry.count > 1 else None,
-        "error": (errors or {}).get(message.id),
+        "error": None,
         "correction": None,
+        **(refused or {}).get(message.id, {}),
     }
     if message.role == "assistant":
         state = f" · {say(language, 'app.chat.' + message.state)}" if message.state != "complete" else ""
@@ -104,7 +108,7 @@ def _message(
             "text": correction.text,
             "reason": correction.reason,
             "note": correction.note,
-            "html": markdown.render(correction.text),
+            "html": _rendered(correction.text),
         }
     return value
 

@@ -29,6 +29,9 @@ from studio.ui.incoming import MAX_UPLOAD_MB
 from studio.ui.model_tab import load_in_background
 from studio.ui.session import Desk
 
+ANSWERS_WAIT_S = 3.0
+"""How long an app that is being stopped waits until what was written of answers is saved."""
+
 
 def application(studio: Studio) -> fastapi.FastAPI:
     """The web application; its lifespan loads the model, watches the runs, and closes the studio."""
@@ -42,6 +45,7 @@ def application(studio: Studio) -> fastapi.FastAPI:
         try:
             yield
         finally:
+            desk.works.stop("answer", ANSWERS_WAIT_S)
             studio.close()
 
     app = fastapi.FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

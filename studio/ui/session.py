@@ -18,7 +18,7 @@ from studio.context import Studio
 from studio.errors import NotFound, StudioError, WorkError
 from studio.ui.downloads import Downloads
 from studio.ui.told import error_text
-from studio.ui.work import Works
+from studio.ui.work import Work, Works
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,15 @@ LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 comes while the one before is being worked on."""
 
 
+@dataclass
+class Page:
+    """What one page of the browser shows now. What began earlier on the page knows only what it showed then."""
+
+    session: Session | None = None
+    refused: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Verdicts that could not be saved, by message id: why, until the next try."""
+
+
 @dataclass(frozen=True)
 class Session:
     """Ids only: the store holds the rest, so that any number of tabs agree."""
@@ -36,36 +45,38 @@ class Session:
     project_id: str
     conversation_id: str | None = None
     language: str = "en"
+    page: Page = field(default_factory=Page, repr=False, compare=False)
+
+    @property
+    def now(self) -> Session:
+        """What the page shows by now."""
+        return self.page.session or self
+
+    def open(self) -> None:
+        """From now on the page shows this."""
+        self.page.session, self.page.refused = self, {}
 
 
 @dataclass
 class Desk:
-    """What the tabs are handed: the studio, the answers being written now, long work, and links to exports."""
+    """What the tabs are handed: the studio, long work (an answer is one), and links to exports."""
 
     studio: Studio
     works: Works = field(default_factory=Works)
-    _answering: dict[str, threading.Event] = field(default_factory=dict)
+    asking: threading.Lock = field(default_factory=threading.Lock)
+    """Held from the look whether a conversation is being answered until its next answer is begun."""
 
     @functools.cached_property
     def downloads(self) -> Downloads:
         return Downloads(self.studio.workspace.exports)
 
-    def begin(self, conversation_id: str) -> threading.Event:
-        """Mark a conversation as being answered; the event stops it."""
-        self.stop(conversation_id)
-        event = self._answering[conversation_id] = threading.Event()
-        return event
-
-    def end(self, conversation_id: str, event: threading.Event) -> None:
-        if self._answering.get(conversation_id) is event:
-            del self._answering[conversation_id]
-
-    def is_answering(self, conversation_id: str | None) -> bool:
-        return conversation_id in self._answering
+    def answer(self, conversation_id: str | None) -> Work | None:
+        """The answer being written in a conversation, or how the last one ended."""
+        return self.works.last(conversation_id or "", "answer")
 
     def stop(self, conversation_id: str | None) -> None:
-        if event := self._answering.get(conversation_id or ""):
-            event.set()
+        if work := self.answer(conversation_id):
+            work.cancelled.set()
 
 
 def language_of(request: gr.Request | None) -> str:

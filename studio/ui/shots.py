@@ -10,7 +10,7 @@ import gradio as gr
 from studio import projects
 from studio.errors import NotFound
 from studio.records import Shot
-from studio.ui.session import QUIET, Desk, Session, guarded
+from studio.ui.session import LATEST, QUIET, Desk, Session, guarded
 from studio.ui.words import t
 
 
@@ -33,7 +33,8 @@ def build(desk: Desk, session: gr.State, changed: gr.State) -> None:
 
     @guarded
     def append(at: Session, prompt: str, text: str) -> tuple[float, str, str]:
-        return _keep(desk, at, [*_shots_of(desk, at), Shot(prompt, text)]), "", ""
+        with desk.studio.shots:
+            return _keep(desk, at, [*_shots_of(desk, at), Shot(prompt, text)]), "", ""
 
     @guarded
     def choices(at: Session) -> Any:
@@ -66,7 +67,7 @@ def _keep(desk: Desk, at: Session, shots: list[Shot]) -> float:
 def _pair(desk: Desk, session: gr.State, changed: gr.State, shots: list[Shot], place: int) -> None:
     """One pair, and what can be done with it."""
     shot = shots[place]
-    known = [shot]  # as this page shows it; another page may have moved, changed or removed it meanwhile
+    known: list[Shot] = [shot]  # as this page shows it; another page may have moved, changed or removed it meanwhile
     with gr.Column(elem_classes="st-shot"):
         question = gr.Textbox(shot.prompt, label=t("app.chat.question"), lines=1, max_lines=4, interactive=True)
         reply = gr.Textbox(shot.answer, label=t("app.chat.answer"), lines=1, max_lines=6, interactive=True)
@@ -85,30 +86,40 @@ def _pair(desk: Desk, session: gr.State, changed: gr.State, shots: list[Shot], p
             "Load this page again to see them as they are.",
         )
 
-    @guarded
-    def edit(at: Session, prompt: str, text: str) -> None:
-        edited = Shot(prompt, text)
-        if edited != known[0]:
-            now = _shots_of(desk, at)
-            now[found(now)] = edited
-            _keep(desk, at, now)
-            known[0] = edited
+    def keep(at: Session, edited: Shot, by: int = 0) -> None:
+        """Keep what was typed, moved by so many places. A click that ends the typing comes together with the end of the
+        typing: the click does both, whichever is first."""
+        with desk.studio.shots:
+            if known and (by or edited != known[0]):
+                now = _shots_of(desk, at)
+                old = found(now)
+                del now[old]
+                now.insert(max(0, old + by), edited)
+                _keep(desk, at, now)
+                known[0] = edited
 
     @guarded
-    def move(at: Session, by: int) -> float:
-        now = _shots_of(desk, at)
-        old = found(now)
-        now.insert(max(0, old + by), now.pop(old))
-        return _keep(desk, at, now)
+    def edit(at: Session, prompt: str, text: str) -> None:
+        keep(at, Shot(prompt, text))
+
+    @guarded
+    def move(at: Session, prompt: str, text: str, by: int) -> float:
+        keep(at, Shot(prompt, text), by)
+        return time.time()
 
     @guarded
     def drop(at: Session) -> float:
-        now = _shots_of(desk, at)
-        del now[found(now)]
-        return _keep(desk, at, now)
+        with desk.studio.shots:
+            if known:
+                now = _shots_of(desk, at)
+                del now[found(now)]
+                _keep(desk, at, now)
+                known.clear()
+        return time.time()
 
+    typed = [session, question, reply]
     for field in (question, reply):
-        field.blur(edit, [session, question, reply], None, **QUIET)
-    up.click(lambda at: move(at, -1), [session], changed, **QUIET)
-    down.click(lambda at: move(at, 1), [session], changed, **QUIET)
+        field.blur(edit, typed, None, **LATEST)
+    up.click(lambda *pair: move(*pair, -1), typed, changed, **QUIET)
+    down.click(lambda *pair: move(*pair, 1), typed, changed, **QUIET)
     remove.click(drop, [session], changed, **QUIET)

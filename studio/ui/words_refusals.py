@@ -58,6 +58,10 @@ JA: dict[str, str] = {
     "Fill in both the question and the answer.": "質問と回答の両方を入力してください。",
     "This few-shot example was changed or removed on another page.": "このお手本は、別のページで変更されたか外されました。",
     "Load this page again to see them as they are.": "ページを読み込み直すと、いまのお手本が表示されます。",
+    "The system prompt was changed on another page.": "システムプロンプトは、別のページで変更されました。",
+    "Copy what you wrote, load this page again, and put it in there.": (
+        "書いた文を控えてからページを読み込み直し、もう一度入れてください。"
+    ),
     "An example with several turns can't be a few-shot example.": "やりとりが複数ある例は、お手本に使えません。",
     "Choose one with one question.": "一問一答の例を選んでください。",
     "“{question}” {kept}: shown to the model with its answer, it would test nothing any more.": "「{question}」は{kept}。回答と一緒にモデルへ見せると、テストの意味がなくなります。",
@@ -258,6 +262,8 @@ JA: dict[str, str] = {
     "Correct or accept some answers first, or approve examples.": "先に回答を直すか承認するか、例を承認してください。",
     "A training run is under way.": "いま学習しているところです。",
     "Wait for it, or cancel it.": "終わるのを待つか、中止してください。",
+    "An answer is still being written.": "回答を書いているところです。",
+    "Wait until it is done, or stop it.": "終わるのを待つか、停止してください。",
     "None of the {n} examples fits into {most} tokens.": "{n}件の例は、どれも{most}トークンに収まりません。",
     "Shorten them, or raise max_length.": "例を短くするか、max_length を大きくしてください。",
     "There is nothing to learn in any of the {n} examples.": "{n}件の例のどれにも、学習するところがありません。",

@@ -7,6 +7,7 @@ import html
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ class Work:
 
 
 class Works:
-    """What goes on, and what was the last of its kind, by project and kind."""
+    """What goes on, and what was the last of its kind, by project (an answer: by conversation) and kind."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -98,6 +99,16 @@ class Works:
             work = self._of[project_id, kind] = Work(closing, gives_way=gives_way)
         threading.Thread(target=work.run, args=(target,), name=kind, daemon=True).start()
         return work
+
+    def stop(self, kind: str, wait_s: float) -> None:
+        """Cancel all of a kind, and wait until they have kept what there is, but no longer than that."""
+        with self._lock:
+            running = [work for (_, kind_), work in self._of.items() if kind_ == kind and work.is_running]
+        for work in running:
+            work.cancelled.set()
+        end = time.monotonic() + wait_s
+        while any(work.is_running for work in running) and time.monotonic() < end:
+            time.sleep(0.02)
 
     def last(self, project_id: str, kind: str) -> Work | None:
         return self._of.get((project_id, kind))

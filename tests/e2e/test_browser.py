@@ -273,6 +273,10 @@ def test_no_such_model_is_said_in_words(serve: Start, visit: Visit) -> None:
     expect(page.locator("#model-about")).to_contain_text("SmolLM2")
     page.locator("#model-choice input").fill("smollm2-136m-instruct")
     page.locator("#model-choice input").press("Enter")
+    open_tab(page, "Chat")
+    open_tab(page, "Model")
+    expect(page.locator("#model-about")).to_contain_text("smollm2-136m-instruct")
+    expect(page.locator("#model-choice input")).to_have_value("smollm2-136m-instruct")
     page.locator("#model-use").click()
     toast(page, "smollm2-136m-instruct")
 
