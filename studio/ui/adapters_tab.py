@@ -188,7 +188,7 @@ def _wire(desk: Desk, session: gr.State, made: AdaptersTab, keep: gr.Button, sur
         adapters.delete(desk.studio, chosen)
         return show(desk, at)
 
-    made.choice.input(lambda at, chosen: show(desk, at, chosen), [session, made.choice], made.view, **LATEST)
+    made.choice.input(lambda at, chosen: reopen(desk, at, chosen), [session, made.choice], made.view, **LATEST)
     made.use.click(activate, [session, made.choice], made.view, **QUIET)
     made.back.click(rollback, [session], made.view, **QUIET)
     made.delete.click(ask, [session, made.choice], [made.asking, made.question], **QUIET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +38,7 @@ def build(desk: Desk) -> gr.Blocks:
             lessons = adapters_tab.build(desk, session)
             model = model_tab.build(desk, session)
         _wire_bar(desk, session, loop, tabs, chat)
-        _wire_tabs(desk, session, data, train, lessons, model)
+        _wire_tabs(desk, session, remembered, data, train, lessons, model)
         _wire_left_out(desk, session, tabs, data, train)
         _wire_noticed(desk, session, tabs, chat, data)
         live_mark = _wire_clock(desk, session, loop, tabs, chat, train, lessons)
@@ -109,18 +110,26 @@ def _wire_bar(desk: Desk, session: gr.State, loop: LoopBar, tabs: gr.Tabs, chat:
 def _wire_tabs(
     desk: Desk,
     session: gr.State,
+    remembered: gr.BrowserState,
     data: data_tab.DataTab,
     train: train_tab.TrainTab,
     lessons: adapters_tab.AdaptersTab,
     model: model_tab.ModelTab,
 ) -> None:
-    """A tab reads the store when it is opened."""
-    data.tab.select(lambda at: data_tab.show(desk, at), [session], data.view, **QUIET)
-    train.tab.select(lambda *a: train_tab.show(desk, *a), [session, *train.recipe], train.view, **QUIET)
-    lessons.tab.select(
-        lambda at, chosen: adapters_tab.reopen(desk, at, chosen), [session, lessons.choice], lessons.view, **QUIET
-    )
-    model.tab.select(lambda at, chosen: model_tab.show(desk, at, chosen), [session, model.choice], model.view, **QUIET)
+    """A tab reads the store when it is opened, which may be before the page has its session."""
+
+    def opening(show: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+        @guarded
+        def shown(request: gr.Request, at: Session | None, kept: dict[str, Any] | None, *rest: Any) -> tuple[Any, ...]:
+            return show(desk, at or open_session(desk.studio, kept, request), *rest)
+
+        return shown
+
+    at = [session, remembered]
+    data.tab.select(opening(data_tab.show), at, data.view, **QUIET)
+    train.tab.select(opening(train_tab.show), [*at, *train.recipe], train.view, **QUIET)
+    lessons.tab.select(opening(adapters_tab.reopen), [*at, lessons.choice], lessons.view, **QUIET)
+    model.tab.select(opening(model_tab.show), [*at, model.choice], model.view, **QUIET)
 
 
 def _wire_left_out(

@@ -42,10 +42,8 @@ class DataTab:
         return [self.rows, self.add.format, self.stamp]
 
 
-def show(desk: Desk, at: Session | None) -> tuple[Any, ...]:
+def show(desk: Desk, at: Session) -> tuple[Any, ...]:
     """The rows as they are now, in the order of `DataTab.view`; the page asks for its own filter by itself."""
-    if at is None:
-        return (gr.skip(),) * 3
     page = data_rows.page_value(desk.studio, at)
     return page, data_add.format_of(desk, at), json.dumps([at.project_id, page["facets"], page["last"]])
 

@@ -229,3 +229,16 @@ def test_a_pair_that_is_edited_and_moved_in_one_go_is_both(app: Slowly, visit: V
         page.wait_for_timeout(500)
     expect(page.locator(SHOTS).first.locator("textarea").last).to_have_value("Two.")
     assert projects.get(app.studio, project.id).shots == (Shot("Two?", "Two."), Shot("One?", "1."))
+
+
+def test_a_tab_that_is_chosen_before_the_page_is_ready_is_filled(
+    app: Slowly, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, ready, show = visit(app), threading.Event(), chat_tab.show
+    monkeypatch.setattr(chat_tab, "show", lambda *given: (ready.wait(60), show(*given))[1])
+    page.reload()
+    for name, place, says in (("Train", "#plan", "Nothing to train on yet"), ("Model", "#model-about", "smollm2")):
+        page.get_by_role("tab", name=name, exact=True).click()
+        expect(page.locator(place)).to_contain_text(re.compile(says, re.IGNORECASE))
+    ready.set()
+    expect(page.locator("#loop-bar .st-headline")).to_be_visible()
