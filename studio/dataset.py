@@ -373,7 +373,7 @@ def tag(
     detail = " ".join([*(f"+{t}" for t in added), *(f"-{t}" for t in removed)])
     action = _action(studio, project_id, "tagged", detail, author)
     with studio.store.transaction():
-        changed = studio.store.examples.retag(
+        changed = studio.store.revisions.retag(
             project_id, rows, added, removed, action.id, action.author, action.created_at
         )
         return _record(studio, action, changed)
@@ -390,7 +390,7 @@ def _revise(
 ) -> Action:
     action = _action(studio, project_id, kind, detail, author)
     with studio.store.transaction():
-        changed = studio.store.examples.revise(project_id, rows, changes, action.id, action.author, action.created_at)
+        changed = studio.store.revisions.revise(project_id, rows, changes, action.id, action.author, action.created_at)
         return _record(studio, action, changed)
 
 
@@ -421,7 +421,7 @@ def undo(
             raise InvalidInput("This was undone already.")
         action = replace(_action(studio, project_id, "undone", target.kind, author), undoes=target.id)
         if not splits.is_deal(studio, target):
-            restored, later = studio.store.examples.revert(
+            restored, later = studio.store.revisions.revert(
                 project_id, target.id, action.id, action.author, action.created_at, sides=_moves_sides(studio, target)
             )
             studio.store.flags.reopen_of(target.id)
@@ -447,7 +447,7 @@ def restore(studio: Studio, example_id: str, version: int, author: str = "") -> 
                 Phrase("The example has no earlier version {version}.", version=version), "Choose one from its history."
             )
         action = _action(studio, old.project_id, "restored", f"version {version}", author)
-        studio.store.examples.restore(example_id, version, action.id, action.author, action.created_at)
+        studio.store.revisions.restore(example_id, version, action.id, action.author, action.created_at)
         _record(studio, action, 1, [example_id])
         return get(studio, example_id)
 
@@ -459,7 +459,7 @@ def restore_all(studio: Studio, project_id: str, action_id: str, author: str = "
         if target is None or target.project_id != project_id:
             raise NotFound("There is no such moment in this project's history.", "Choose one from the history.")
         action = _action(studio, project_id, "restored", f"to {target.created_at:%Y-%m-%d %H:%M:%S} UTC", author)
-        changed = studio.store.examples.restore_all(project_id, target.id, action.id, action.author, action.created_at)
+        changed = studio.store.revisions.restore_all(project_id, target.id, action.id, action.author, action.created_at)
         return _record(studio, action, changed)
 
 

@@ -342,10 +342,10 @@ def test_changing_many_rows_at_once(store: Store) -> None:
     rows = [example(n, status="draft" if n % 2 else "approved", tags=("old",) if n < 3 else ()) for n in range(100)]
     store.examples.append(rows)
     at = datetime(2026, 2, 3, tzinfo=UTC)
-    assert store.examples.revise("p", RowFilter(), {"status": "approved"}, "h1", "ann", at) == 50
-    assert store.examples.revise("p", RowFilter(), {"status": "approved"}, "h2", "ann", at) == 0
-    assert store.examples.retag("p", RowFilter(tags=("old",)), ["new", "two words"], ["old"], "h3", "bob", at) == 3
-    assert store.examples.retag("p", RowFilter(tags=("new",)), ["new"], ["none"], "h4", "bob", at) == 0
+    assert store.revisions.revise("p", RowFilter(), {"status": "approved"}, "h1", "ann", at) == 50
+    assert store.revisions.revise("p", RowFilter(), {"status": "approved"}, "h2", "ann", at) == 0
+    assert store.revisions.retag("p", RowFilter(tags=("old",)), ["new", "two words"], ["old"], "h3", "bob", at) == 3
+    assert store.revisions.retag("p", RowFilter(tags=("new",)), ["new"], ["none"], "h4", "bob", at) == 0
     first, second = store.examples.get(rows[0].id), store.examples.get(rows[1].id)
     assert first is not None
     assert second is not None

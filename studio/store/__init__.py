@@ -15,6 +15,7 @@ from studio.store.database import Database
 from studio.store.examples import Examples
 from studio.store.flags import Flags
 from studio.store.projects import Projects
+from studio.store.revisions import Revisions
 from studio.store.runs import Runs
 from studio.store.search import SearchIndex
 from studio.store.sides import Sides
@@ -35,6 +36,7 @@ class Store:
         self.conversations = Conversations(self._database)
         self.search = SearchIndex(path.with_name("search.sqlite"), self._database)
         self.examples = Examples(self._database, self.search)
+        self.revisions = Revisions(self._database, self.search)
         self.actions = Actions(self._database)
         self.flags = Flags(self._database)
         self.sides = Sides(self._database)

@@ -11,12 +11,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
-from studio.store.database import Database, Row, as_stored
+from studio.store.database import Database, Row
+from studio.store.filtering import OPEN_FLAGS, where_of
 from studio.store.frozen import FrozenRows, oldest_first
 from studio.store.search import SearchIndex
 from studio.store.stored import (
@@ -26,7 +26,6 @@ from studio.store.stored import (
     PAIR_KEY,
     STATE,
     TEXTS,
-    as_json,
     content_of,
     example_of,
     insert_new,
@@ -55,7 +54,7 @@ KEPT_FACETS = 32
 
 
 class Examples:
-    """The rows. `append` is the only way a text gets in; `revise` changes what is thought of many rows at once."""
+    """The rows. Texts get in by `append` and `Store.load` alone; what is thought of many changes by `Revisions`."""
 
     def __init__(self, database: Database, index: SearchIndex) -> None:
         self._db = database
@@ -100,170 +99,6 @@ class Examples:
         texts = found and self._db.row(f"SELECT {TEXTS} FROM contents WHERE id = ?", [found["content_id"]])
         return found | texts if found and texts else None
 
-    def revise(
-        self, project_id: str, rows: RowFilter, changes: Mapping[str, Any], action_id: str, author: str, at: datetime
-    ) -> int:
-        """Append a version with `changes` (column → value) to every current row that fits and differs; returns how
-        many did. The texts are not copied."""
-        where, parameters = self._where(project_id, rows)
-        differs = " OR ".join(f"v.{column} IS DISTINCT FROM ?" for column in changes)
-        condition = f"{where} AND ({differs})"
-        return self._supersede(
-            f"SELECT v.n, v.version FROM row_versions v {condition}",
-            [*parameters, *changes.values()],
-            {column: ("?", [value]) for column, value in changes.items()},
-            action_id,
-            author,
-            at,
-        )
-
-    def retag(
-        self,
-        project_id: str,
-        rows: RowFilter,
-        add: Sequence[str],
-        remove: Sequence[str],
-        action_id: str,
-        author: str,
-        at: datetime,
-    ) -> int:
-        """Add and remove tags on every current row that fits; returns how many changed."""
-        where, parameters = self._where(project_id, rows)
-        tags = (
-            "to_json(list_sort(list_distinct(list_concat(list_filter(from_json(v.tags, '[\"VARCHAR\"]'),"
-            " lambda t: NOT list_contains(?::VARCHAR[], t)), ?::VARCHAR[]))))::VARCHAR"
-        )
-        values = [list(remove), list(add)]
-        return self._supersede(
-            f"SELECT v.n, v.version FROM row_versions v {where} AND {tags} != v.tags",
-            [*parameters, *values],
-            {"tags": (tags, values)},
-            action_id,
-            author,
-            at,
-        )
-
-    def _supersede(
-        self,
-        touched: str,
-        parameters: Sequence[Any],
-        changes: Mapping[str, tuple[str, Sequence[Any]]],
-        action_id: str,
-        author: str,
-        at: datetime,
-    ) -> int:
-        """One new version of every row that the query `touched` names (n, version), with some columns changed."""
-        with self._db.transaction():
-            self._db.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {touched}", parameters)
-            count = self._db.number("SELECT count(*) FROM touched")
-            if not count:
-                return 0
-            new = {"version": ("v.version + 1", ()), **changes}
-            new |= {"action_id": ("?", [action_id]), "author": ("?", [author]), "created_at": ("?", [as_stored(at)])}
-            columns = [name.strip() for name in STATE.split(",")]
-            selected = ", ".join(new[name][0] if name in new else f"v.{name}" for name in columns)
-            values = [value for name in columns if name in new for value in new[name][1]]
-            self._db.execute(
-                f"INSERT INTO row_versions ({STATE}, is_current) SELECT {selected}, false"
-                " FROM row_versions v JOIN touched t ON t.n = v.n AND t.version = v.version",
-                values,
-            )
-            self._db.execute(
-                "UPDATE row_versions SET is_current = (row_versions.version = touched.version + 1) FROM touched"
-                " WHERE row_versions.n = touched.n AND row_versions.version >= touched.version"
-            )
-            self._db.execute("DROP TABLE touched")
-        return count
-
-    def revert(
-        self, project_id: str, action: str, undone_by: str, author: str, at: datetime, *, sides: bool = False
-    ) -> tuple[int, int]:
-        """Give every row that `action` changed, and that nothing changed since, its state before; a row that was made
-        by it is put in the bin. With `sides`, the side of the split too. Returns (rows taken back, rows left alone
-        because they were changed later)."""
-        made = self._db.number(
-            "SELECT count(*) FROM row_versions WHERE project_id = ? AND action_id = ?", [project_id, action]
-        )
-        selected = (
-            "SELECT v.n, v.version FROM row_versions v WHERE v.project_id = ? AND v.action_id = ? AND v.is_current"
-        )
-        with self._db.transaction():
-            restored = self._bring_back(
-                f"SELECT n, version, greatest(version - 1, 1) AS wanted, version = 1 AS was_made FROM ({selected})",
-                [project_id, action],
-                undone_by,
-                author,
-                at,
-                sides=sides,
-            )
-        return restored, made - restored
-
-    def restore(self, example_id: str, version: int, action_id: str, author: str, at: datetime) -> int:
-        """Append a version equal to an earlier one."""
-        return self._bring_back(
-            "SELECT n, version, ?::INTEGER AS wanted, false AS was_made FROM row_versions"
-            " WHERE n = ? AND id = ? AND is_current",
-            [version, number_of(example_id), example_id],
-            action_id,
-            author,
-            at,
-        )
-
-    def restore_all(self, project_id: str, moment_action: str, action_id: str, author: str, at: datetime) -> int:
-        """Give every row of a project the state it had right after an action; later rows go to the bin."""
-        wanted = (
-            "SELECT n, max(version) FILTER (WHERE action_id <= ?) AS wanted, max(version) AS version"
-            " FROM row_versions WHERE project_id = ? GROUP BY n"
-        )
-        return self._bring_back(
-            "SELECT n, version, coalesce(wanted, 1) AS wanted, wanted IS NULL AS was_made"
-            f" FROM ({wanted}) WHERE wanted IS DISTINCT FROM version",
-            [moment_action, project_id],
-            action_id,
-            author,
-            at,
-        )
-
-    def _bring_back(
-        self,
-        touched: str,
-        parameters: Sequence[Any],
-        action_id: str,
-        author: str,
-        at: datetime,
-        *,
-        sides: bool = False,
-    ) -> int:
-        """Append to each row named by `touched` (n, version, wanted, was_made) the state of its version `wanted`."""
-        with self._db.transaction():
-            self._db.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {touched}", parameters)
-            count = self._db.number("SELECT count(*) FROM touched")
-            columns = [name.strip() for name in STATE.split(",")]
-            new = {
-                "version": "t.version + 1",
-                "status": "CASE WHEN t.was_made THEN 'deleted' ELSE v.status END",
-                "action_id": "?",
-                "author": "?",
-                "created_at": "?",
-            }
-            if not sides:
-                # The side of the split is no matter of opinion: going back to an earlier text doesn't change it.
-                new |= {"split": "u.split", "aside": "u.aside", "group_key": "u.group_key", "pinned": "u.pinned"}
-            selected = ", ".join(new.get(name, f"v.{name}") for name in columns)
-            by_column = {"action_id": action_id, "author": author, "created_at": as_stored(at)}
-            self._db.execute(
-                f"INSERT INTO row_versions ({STATE}, is_current) SELECT {selected}, false FROM row_versions v"
-                " JOIN touched t ON t.n = v.n AND t.wanted = v.version"
-                " JOIN row_versions u ON u.n = t.n AND u.version = t.version",
-                [by_column[name] for name in columns if name in by_column],
-            )
-            self._db.execute(
-                "UPDATE row_versions SET is_current = (row_versions.version = touched.version + 1) FROM touched"
-                " WHERE row_versions.n = touched.n AND row_versions.version >= touched.version"
-            )
-            self._db.execute("DROP TABLE touched")
-        return count
-
     # Reading
 
     def get(self, example_id: str) -> Example | None:
@@ -305,7 +140,7 @@ class Examples:
         most: int | None = None,
     ) -> list[Example]:
         """Current rows that fit, a stretch of them; with `most`, of a common word only the newest that many."""
-        where, parameters = self._where(project_id, rows, most)
+        where, parameters = where_of(self._index, project_id, rows, most)
         if sort == "question" and offset + limit > DEEP:
             where, parameters, offset = self._around(where, parameters, limit, offset)
         found = self._db.rows(
@@ -363,7 +198,7 @@ class Examples:
     @contextmanager
     def frozen(self, project_id: str, rows: RowFilter) -> Iterator[FrozenRows]:
         """The rows that fit, oldest first, as they are now, however often they are gone through."""
-        where, parameters = self._where(project_id, rows)
+        where, parameters = where_of(self._index, project_id, rows)
         with self._db.reading() as read:
             # Which rows, not yet their texts: sorting the texts themselves would take their size in memory.
             found = read.columns(f"SELECT v.n, v.version, v.content_id FROM row_versions v {where}", parameters)
@@ -379,7 +214,7 @@ class Examples:
         text: str = "",
         most: int | None = None,
     ) -> int:
-        where, parameters = self._where(project_id, rows or _filter(status, split, text), most)
+        where, parameters = where_of(self._index, project_id, rows or _filter(status, split, text), most)
         return self._db.number(f"SELECT count(*) FROM row_versions v {where}", parameters)
 
     def find(
@@ -422,7 +257,7 @@ class Examples:
         return found
 
     def _facets(self, project_id: str, rows: RowFilter, most: int | None) -> Facets:
-        where, parameters = self._where(project_id, rows, most)
+        where, parameters = where_of(self._index, project_id, rows, most)
         counted: dict[str, dict[str, int]] = {}
         grouped = self._db.rows(
             "SELECT status, author, source, split, aside, tags, count(*) AS rows FROM row_versions v"
@@ -437,7 +272,7 @@ class Examples:
                 for value in found:
                     of_name[value] = of_name.get(value, 0) + row["rows"]
         flags = self._db.rows(
-            f"SELECT f.kind, count(DISTINCT f.example_id) AS rows FROM row_versions v JOIN {_OPEN_FLAGS} f"
+            f"SELECT f.kind, count(DISTINCT f.example_id) AS rows FROM row_versions v JOIN {OPEN_FLAGS} f"
             f" ON f.content_id = v.content_id {where} GROUP BY f.kind",
             [project_id, *parameters],
         )
@@ -518,51 +353,6 @@ class Examples:
             [project_id, project_id],
         )
 
-    def _where(self, project_id: str, rows: RowFilter, most: int | None = None) -> tuple[str, list[Any]]:
-        """The condition on `row_versions v` that a filter stands for, and its values; `most` as in `facets`."""
-        clauses = ["v.is_current", "v.project_id = ?"]
-        values: list[Any] = [project_id]
-
-        def any_of(column: str, wanted: Sequence[Any]) -> None:
-            clauses.append(f"{column} IN ({', '.join('?' * len(wanted))})")
-            values.extend(wanted)
-
-        if rows.statuses:
-            any_of("v.status", rows.statuses)
-        elif not rows.ids:
-            clauses.append("v.status != 'deleted'")
-        for tag in rows.tags:
-            clauses.append("contains(v.tags, ?)")
-            values.append(as_json(tag))
-        if rows.authors:
-            any_of("v.author", rows.authors)
-        if rows.sources:
-            any_of("v.source", rows.sources)
-        if rows.splits:
-            any_of("CASE WHEN v.aside THEN 'aside' ELSE v.split END", rows.splits)
-        if rows.least_rating is not None:
-            clauses.append("v.rating >= ?")
-            values.append(rows.least_rating)
-        if rows.since is not None:
-            clauses.append("v.created_at >= ?")
-            values.append(as_stored(rows.since))
-        if rows.until is not None:
-            clauses.append("v.created_at < ?")
-            values.append(as_stored(rows.until))
-        if rows.ids:
-            any_of("v.n", [number_of(id_) for id_ in rows.ids])
-        if rows.flags:
-            kinds = [] if "any" in rows.flags else list(rows.flags)
-            among = f" AND f.kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
-            # A content belongs to one row alone.
-            clauses.append(f"v.content_id IN (SELECT f.content_id FROM {_OPEN_FLAGS} f WHERE true{among})")
-            values += [project_id, *kinds]
-        if rows.text.strip():
-            condition, found = self._index.condition(rows.text, most)
-            clauses.append(condition)
-            values += found
-        return "WHERE " + " AND ".join(clauses), values
-
 
 _TAKEN_BACK = (
     "SELECT n FROM row_versions WHERE is_current AND project_id = ? AND status = 'deleted'"
@@ -570,7 +360,6 @@ _TAKEN_BACK = (
     " WHERE d.project_id = ?"
 )
 """Rows that are in the bin because their adding was undone, not because somebody put them there."""
-_OPEN_FLAGS = "(SELECT * FROM flags WHERE project_id = ? AND key NOT IN (SELECT key FROM dismissed_flags))"
 
 
 def _filter(status: str | None, split: str | None, text: str) -> RowFilter:

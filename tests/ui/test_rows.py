@@ -170,7 +170,7 @@ def test_rows_that_are_not_trained_on_have_no_switch(shown: Shown) -> None:
     switch = shown.page.get_by_role("switch")
     expect(switch.first).to_be_visible()
     rows = RowFilter(ids=(shown.ids[0],))
-    shown.demo.studio.store.examples.revise(shown.project_id, rows, {"split": "test"}, "a1", "", now())
+    shown.demo.studio.store.revisions.revise(shown.project_id, rows, {"split": "test"}, "a1", "", now())
     shown.page.reload()
     expect(shown.page.locator(".st-turn-head", has_text="for the test")).to_be_visible()
     expect(switch).to_have_count(0)
