@@ -11,7 +11,7 @@ from typing import Any, Literal
 from studio import projects, quality, splits
 from studio.context import Studio
 from studio.errors import Blocked, Conflict, InvalidInput, NotFound, Phrase
-from studio.records import Example, Format, Project, Status, Turn, new_id, now
+from studio.records import Example, Project, Status, Turn, new_id, now
 from studio.rows import Action, ActionKind, Facets, Flag, RowFilter, Sort
 
 MAX_TAG = 60
@@ -491,30 +491,6 @@ def _record(
 # Converting
 
 
-def as_instruction(example: Example) -> dict[str, Any]:
-    """The row as `instruction`, `input`, `output` (and `system` if it brings its own).
-
-    Raises:
-        InvalidInput: it has several turns, which this format can't hold.
-    """
-    if not example.is_single_turn:
-        raise InvalidInput(
-            Phrase("Example {example} has several turns.", example=example.id), "Instruction format holds one question."
-        )
-    instruction, input_ = example.question, ""
-    given = example.extra.get("input")
-    if isinstance(given, str) and given and example.question.endswith("\n\n" + given):
-        instruction, input_ = example.question[: -len("\n\n" + given)], given
-    row: dict[str, Any] = {"instruction": instruction, "input": input_, "output": example.answer}
-    if example.messages[0].role == "system":
-        row["system"] = example.messages[0].content
-    return row
-
-
 def as_messages(example: Example) -> dict[str, Any]:
     """The row as `messages`, the answer as the last turn."""
     return {"messages": [t.as_message() for t in example.turns]}
-
-
-def as_row(example: Example, format_: Format) -> dict[str, Any]:
-    return as_instruction(example) if format_ == "instruction" else as_messages(example)

@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from studio import dataset, imports, projects, samples
+from studio import dataset, imports, samples
 from studio.context import Studio
 from studio.errors import InvalidInput, NotFound
-from studio.records import Project, Turn, new_id
+from studio.records import Project, Turn
 from tests.conftest import together
 
 ALPACA: list[dict[str, Any]] = [
@@ -39,52 +36,6 @@ def write(tmp_path: Path, rows: list[Any], name: str = "rows.json") -> Path:
     text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows) if name.endswith("l") else json.dumps(rows)
     path.write_text(text, encoding="utf-8")
     return path
-
-
-# Converting
-
-
-def test_alpaca_to_messages_and_back(studio: Studio, project: Project, tmp_path: Path) -> None:
-    imports.import_file(studio, project.id, write(tmp_path, ALPACA))
-    rows = studio.store.examples.find(project.id)
-    back = [dataset.as_row(e, "instruction") for e in rows]
-    for row, original in zip(back, ALPACA, strict=True):
-        assert row == {k: original.get(k, "") for k in row}
-    as_chat = [dataset.as_row(e, "chat") for e in rows]
-    assert as_chat[1] == {
-        "messages": [
-            {"role": "user", "content": "Translate.\n\nGuten Tag"},
-            {"role": "assistant", "content": "Good day"},
-        ]
-    }
-    other = projects.create(studio, "Other")
-    imports.import_file(studio, other.id, write(tmp_path, as_chat, "chat.jsonl"))
-    assert [(e.messages, e.answer) for e in studio.store.examples.find(other.id)] == [
-        (e.messages, e.answer) for e in rows
-    ]
-
-
-def test_messages_to_instruction_and_back(studio: Studio, project: Project, tmp_path: Path) -> None:
-    imports.import_file(studio, project.id, write(tmp_path, MESSAGES))
-    single, several = studio.store.examples.find(project.id)
-    assert dataset.as_instruction(single) == {"instruction": "Hi", "input": "", "output": "Hello"}
-    assert dataset.as_messages(several) == MESSAGES[1]
-    with pytest.raises(InvalidInput, match="several turns"):
-        dataset.as_instruction(several)
-
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
-
-
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(instruction=TEXT, input_=st.text(st.characters(exclude_categories=["Cs"])), output=TEXT)
-def test_whatever_is_imported_is_exported_unchanged(
-    studio: Studio, tmp_path: Path, instruction: str, input_: str, output: str
-) -> None:
-    project = projects.create(studio, new_id("p"))
-    row = {"instruction": instruction, "input": input_, "output": output}
-    imports.import_file(studio, project.id, write(tmp_path, [row], "rows.jsonl"))
-    assert [dataset.as_instruction(e) for e in studio.store.examples.find(project.id)] == [row]
 
 
 # Reviewing

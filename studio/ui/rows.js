@@ -90,7 +90,7 @@ onDocument("keydown", (event) => {
   } else if (event.key === "Enter" && event.target.closest?.("tr[data-id]")) {
     event.preventDefault();
     press("edit");
-  } else if (/^[1-5]$/.test(event.key) && current() && !event.repeat) {
+  } else if (/^[1-5]$/.test(event.key) && current() && !event.repeat && !creator) {
     event.preventDefault();
     rate(current(), Number(event.key));
   } else {

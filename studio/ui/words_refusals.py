@@ -96,8 +96,6 @@ JA: dict[str, str] = {
     "The rows are like that already, or none was chosen.": "すでにその状態になっているか、例が選ばれていません。",
     "No example is selected.": "例が選ばれていません。",
     "Select some first.": "先に例を選んでください。",
-    "Example {example} has several turns.": "例{example}にはやりとりが複数あります。",
-    "Instruction format holds one question.": "一問一答の形式に入れられる質問は一つだけです。",
     "This is settled already.": "これはすでに決着しています。",
     "The example has no earlier version {version}.": "この例に{version}版はありません。",
     "Choose one from its history.": "履歴から選んでください。",

@@ -53,7 +53,9 @@ class Work:
         try:
             self.result = target(self)
         except StudioError as error:
-            self.error = error
+            # Where it came from would keep all that was at hand there.
+            error.__cause__ = error.__context__ = None
+            self.error = error.with_traceback(None)
         except Exception:
             log.exception("Something long failed")
             self.error = WorkError("Something went wrong.", "Nothing was changed. The log has the details.")

@@ -337,6 +337,8 @@ def test_an_open_form_for_a_new_row_locks_nothing_and_stays_with_its_project(sho
     question = form.get_by_role("textbox", name="Question")
     shown.page.keyboard.press("n")
     question.fill("Is there a café?")
+    form.locator(".st-save").focus()
+    shown.page.keyboard.press("5")
     shown.row(second).click()
     shown.page.keyboard.press("Enter")
     answer = shown.page.get_by_role("textbox", name="Answer", exact=True)
@@ -346,6 +348,7 @@ def test_an_open_form_for_a_new_row_locks_nothing_and_stays_with_its_project(sho
     expect(shown.page.locator(".st-star").first).to_be_visible()
     shown.page.keyboard.press("k")
     shown.selects(first)
+    expect(shown.page.locator(".st-star[aria-pressed=true]")).to_have_count(0)
     shown.page.keyboard.press("n")
     expect(question).to_have_value("Is there a café?")
 
