@@ -88,11 +88,7 @@ class Revisions:
                 " FROM row_versions v JOIN touched t ON t.n = v.n AND t.version = v.version",
                 values,
             )
-            self._db.execute(
-                "UPDATE row_versions SET is_current = (row_versions.version = touched.version + 1) FROM touched"
-                " WHERE row_versions.n = touched.n AND row_versions.version >= touched.version"
-            )
-            self._db.execute("DROP TABLE touched")
+            self._make_current()
         return count
 
     def revert(
@@ -177,9 +173,13 @@ class Revisions:
                 " JOIN row_versions u ON u.n = t.n AND u.version = t.version",
                 [by_column[name] for name in columns if name in by_column],
             )
-            self._db.execute(
-                "UPDATE row_versions SET is_current = (row_versions.version = touched.version + 1) FROM touched"
-                " WHERE row_versions.n = touched.n AND row_versions.version >= touched.version"
-            )
-            self._db.execute("DROP TABLE touched")
+            self._make_current()
         return count
+
+    def _make_current(self) -> None:
+        """The versions that were appended to the rows in `touched` are those that count."""
+        self._db.execute(
+            "UPDATE row_versions SET is_current = (row_versions.version = touched.version + 1) FROM touched"
+            " WHERE row_versions.n = touched.n AND row_versions.version >= touched.version"
+        )
+        self._db.execute("DROP TABLE touched")

@@ -275,7 +275,7 @@ def build(desk: Desk, session: gr.State) -> ChatTab:
         project=left.project,
         answer_with=right.answer_with,
         system=right.system,
-        given=gr.JSON(visible="hidden"),
+        given=gr.JSON({"project": "", "prompt": ""}, visible="hidden"),
         shots_changed=right.shots_changed,
         box=box,
         taken=gr.JSON(visible="hidden"),
