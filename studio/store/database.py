@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import duckdb
 
@@ -17,6 +18,11 @@ SCHEMA = Path(__file__).parent / "schema"
 MEMORY_LIMIT = "128MB"
 KEPT_STATEMENTS = 200
 CLOSE_WAIT_S = 30.0
+ROW_GROUP = 10_240
+"""Rows that DuckDB stores together, a multiple of 2,048. Of its own 122,880 an import would hold all texts in memory until
+they are compressed at one go, and one row could only be found by looking through as many."""
+_NAME = "studio"
+Known = TypeVar("Known")
 Row = dict[str, Any]
 Add = Callable[[str, Any], None]
 """`Database.add` or `Appending.add`."""
@@ -63,6 +69,18 @@ class _Uses:
             self._changed.wait_for(lambda: not self._count, wait_s)
 
 
+@dataclass(frozen=True)
+class _Transaction:
+    """What one thread writes."""
+
+    cursor: duckdb.DuckDBPyConnection
+    began: int
+    """It sees what was there after so many commits, or more."""
+    kept: dict[Any, Any] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    """What is known of before it, and another after it."""
+
+
 class Database:
     """One DuckDB file, shared by threads: reads take a cursor each, writes take turns."""
 
@@ -74,28 +92,44 @@ class Database:
         self._write_lock = threading.RLock()
         self._local = threading.local()
         self._ids_lock = threading.Lock()
+        self._known_lock = threading.Lock()
         self._connection_lock = threading.Lock()
         self._uses = _Uses()
         self._statements: dict[str, duckdb.Statement] = {}
+        self._known: dict[str, Any] = {}
         self.commits = 0
         """Changes with every change anyone can read: what was counted at one number holds while it stays."""
         self._appending: list[int] = []
         """Of every transaction that hands out ids of contents and is not done, one below the first it may use."""
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+        """Cursors that are open and not in use."""
+        self._connection = duckdb.connect(
+            config={
+                # Both default to true: DuckDB would download code by itself.
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "allow_community_extensions": "false",
+                "python_enable_replacements": "false",
+                # What is cached beyond this is cached by the system all the same.
+                "memory_limit": MEMORY_LIMIT,
+                # A checkpoint in the middle of a series of saves holds one of them up.
+                "checkpoint_threshold": "64MB",
+                "temp_directory": f"{path}.tmp",
+            },
+        )
         try:
-            self._connection = duckdb.connect(
-                str(path),
-                config={
-                    # Both default to true: DuckDB would download code by itself.
-                    "autoinstall_known_extensions": "false",
-                    "autoload_known_extensions": "false",
-                    "allow_community_extensions": "false",
-                    "python_enable_replacements": "false",
-                    # What is cached beyond this is cached by the system all the same.
-                    "memory_limit": MEMORY_LIMIT,
-                    # A checkpoint in the middle of a series of saves holds one of them up.
-                    "checkpoint_threshold": "64MB",
-                },
-            )
+            self._attach(path)
+            self._migrate()
+            self._last_content_id = self.number("SELECT coalesce(max(id), 0) FROM contents")
+        except BaseException:
+            self._close()
+            raise
+
+    def _attach(self, path: Path) -> None:
+        quoted = str(path).replace("'", "''")
+        try:
+            # Attached, since only then a row group can be smaller.
+            self._connection.execute(f"ATTACH '{quoted}' AS {_NAME} (ROW_GROUP_SIZE {ROW_GROUP})")
         except duckdb.IOException as error:
             if "lock" in str(error).lower():
                 raise WorkspaceInUse(
@@ -108,54 +142,98 @@ class Database:
             raise StoreBroken(
                 Phrase("The database {path} can't be opened: {reason}.", path=path, reason=str(error)), _RECOVERY
             ) from error
-        try:
-            self._migrate()
-            self._last_content_id = self.number("SELECT coalesce(max(id), 0) FROM contents")
-        except BaseException:
-            self._connection.close()
-            raise
 
     def close(self) -> None:
         """Calls and transactions that are under way end first; what comes after them is refused. What takes too long is
         lost, as in a crash."""
         self._uses.close(CLOSE_WAIT_S)
+        self._close()
+
+    def _close(self) -> None:
         with self._connection_lock, contextlib.suppress(duckdb.ResourceInUseException):
+            for cursor in self._idle:
+                cursor.close()
+            self._idle.clear()
             self._connection.close()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor that nobody else uses until it is kept or closed."""
         # The connection itself serves one call at a time, and refuses a second.
         with self._connection_lock:
-            return self._connection.cursor()
+            if self._idle:
+                return self._idle.pop()
+            cursor = self._connection.cursor()
+        cursor.execute(f"USE {_NAME}")
+        return cursor
+
+    def _keep(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """For whoever needs one next; it is in no transaction and holds no result."""
+        with self._connection_lock:
+            self._idle.append(cursor)
+
+    @property
+    def _transaction(self) -> _Transaction | None:
+        """This thread's."""
+        return getattr(self._local, "transaction", None)
 
     @property
     def is_writing(self) -> bool:
         """Whether this thread is in a transaction, and sees what others don't see yet."""
-        return getattr(self._local, "cursor", None) is not None
+        return self._transaction is not None
 
     @property
     def kept(self) -> dict[Any, Any]:
-        """What this thread's transaction read and need not ask again; nobody else writes meanwhile. Whoever changes
-        what is kept here takes it out. Outside of a transaction nothing is kept."""
-        return self._local.kept if self.is_writing else {}
+        """What this thread's transaction read and need not ask again; nobody else writes meanwhile. Outside of a
+        transaction nothing is kept."""
+        transaction = self._transaction
+        return transaction.kept if transaction else {}
 
-    def _hold(self, cursor: duckdb.DuckDBPyConnection | None) -> None:
-        """This thread's transaction, from here on."""
-        self._local.cursor, self._local.kept = cursor, {}
+    def known(self, key: str, read: Callable[[], Known]) -> Known:
+        """What `read` finds, which is asked again only after a transaction that says that it has `changed`."""
+        transaction = self._transaction
+        if transaction and key in transaction.changed:
+            return read()
+        if key in (known := self._known):
+            return cast(Known, known[key])
+        since = transaction.began if transaction else self.commits
+        found = read()
+        with self._known_lock:
+            # Something that was committed meanwhile may not be in it.
+            if since == self.commits:
+                self._known = {**self._known, key: found}
+        return found
+
+    def changed(self, key: str) -> None:
+        """This thread's transaction makes another of what is known as `key`."""
+        assert self._transaction is not None
+        self._transaction.changed.add(key)
+
+    def _commit(self, transaction: _Transaction) -> None:
+        with _errors():
+            transaction.cursor.execute("COMMIT")
+        with self._known_lock:
+            self.commits += 1
+            self._known = {key: found for key, found in self._known.items() if key not in transaction.changed}
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query as dictionaries. Inside `transaction` of this thread, sees its changes."""
-        with self._uses.one() if not self.is_writing else contextlib.nullcontext(), _errors():
-            cursor = getattr(self._local, "cursor", None) or self._cursor()
+        transaction = self._transaction
+        with contextlib.nullcontext() if transaction else self._uses.one(), _errors():
+            cursor = transaction.cursor if transaction else self._cursor()
             result = cursor.execute(self._parsed(sql), list(parameters))
             names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            found = result.fetchall()
+            if transaction is None:
+                self._keep(cursor)
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def _parsed(self, sql: str) -> duckdb.Statement:
         """The statement, parsed once: parsing is a good tenth of what a small one takes."""
         if (found := self._statements.get(sql)) is None:
             if len(self._statements) >= KEPT_STATEMENTS:
                 self._statements.clear()
-            (found,) = self._cursor().extract_statements(sql)
+            with self._connection_lock:
+                (found,) = self._connection.extract_statements(sql)
             self._statements[sql] = found
         return found
 
@@ -256,29 +334,27 @@ class Database:
                 self._appending.append(below)
             try:
                 with self._uses.one(), _errors():
-                    cursor = self._cursor()
-                    cursor.execute("BEGIN TRANSACTION")
+                    transaction = _Transaction(self._cursor(), self.commits)
+                    transaction.cursor.execute("BEGIN TRANSACTION")
                 try:
-                    self._hold(cursor if alone else None)
-                    yield Appending(cursor, self._uses, self._turn)
+                    self._local.transaction = transaction if alone else None
+                    yield Appending(transaction.cursor, self._uses, lambda: self._turn(transaction))
                 finally:
-                    self._hold(None)
-                    self._give_back(cursor)  # after a commit there is nothing to roll back
+                    self._local.transaction = None
+                    self._give_back(transaction.cursor)  # after a commit there is nothing to roll back
             finally:
                 with self._ids_lock:
                     self._appending.remove(below)
 
     @contextlib.contextmanager
-    def _turn(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    def _turn(self, transaction: _Transaction) -> Iterator[None]:
         with self._write_lock, self._uses.one():
-            self._hold(cursor)
+            self._local.transaction = transaction
             try:
                 yield
-                with _errors():
-                    cursor.execute("COMMIT")
-                self.commits += 1
+                self._commit(transaction)
             finally:
-                self._hold(None)
+                self._local.transaction = None
 
     def checkpoint(self) -> None:
         """Move what was committed from the log into the file; done by itself, it would hold up the next who saves.
@@ -286,7 +362,9 @@ class Database:
         What was committed is kept in any case: where this can't be done now, DuckDB does it at some later time.
         """
         with contextlib.suppress(duckdb.Error, Cancelled), self._uses.one(), self._write_lock:
-            self._cursor().execute("CHECKPOINT")
+            cursor = self._cursor()
+            cursor.execute(f"CHECKPOINT {_NAME}")
+            self._keep(cursor)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run one statement that changes something; durable when this returns (inside `transaction`: at its end)."""
@@ -301,26 +379,25 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """All changes of the block, or none. Nested blocks join the outer one."""
-        if getattr(self._local, "cursor", None) is not None:
-            yield self._local.cursor
+        if self._transaction:
+            yield self._transaction.cursor
             return
         with self._uses.one(), self._write_lock:
-            cursor = self._cursor()
+            transaction = _Transaction(self._cursor(), self.commits)
             with _errors():
-                cursor.execute("BEGIN TRANSACTION")
-            self._hold(cursor)
+                transaction.cursor.execute("BEGIN TRANSACTION")
+            self._local.transaction = transaction
             try:
-                yield cursor
-                with _errors():
-                    cursor.execute("COMMIT")
-                self.commits += 1
+                yield transaction.cursor
+                self._commit(transaction)
+                self._keep(transaction.cursor)
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
-                    cursor.execute("ROLLBACK")
+                    transaction.cursor.execute("ROLLBACK")
+                transaction.cursor.close()
                 raise
             finally:
-                self._hold(None)
-                cursor.close()
+                self._local.transaction = None
 
     def _migrate(self) -> None:
         self.execute(
@@ -361,7 +438,7 @@ class Appending:
         self,
         cursor: duckdb.DuckDBPyConnection,
         uses: _Uses,
-        turn: Callable[[duckdb.DuckDBPyConnection], contextlib.AbstractContextManager[None]],
+        turn: Callable[[], contextlib.AbstractContextManager[None]],
     ) -> None:
         self._cursor, self._uses, self._turn = cursor, uses, turn
 
@@ -377,7 +454,7 @@ class Appending:
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """The end: what this thread writes in the block belongs to the transaction, and then all of it is durable."""
-        with self._turn(self._cursor):
+        with self._turn():
             yield
 
 

@@ -25,7 +25,6 @@ from studio.store.stored import (
     EXAMPLE_COLUMNS,
     PAIR_KEY,
     STATE,
-    TEXTS,
     content_of,
     example_of,
     insert_new,
@@ -33,6 +32,7 @@ from studio.store.stored import (
     number_of,
     state_of,
 )
+from studio.store.texts import Texts
 
 FEW = 64
 """Rows up to which single inserts beat building an Arrow table."""
@@ -59,6 +59,7 @@ class Examples:
     def __init__(self, database: Database, index: SearchIndex) -> None:
         self._db = database
         self._index = index
+        self._texts = Texts(database)
         self._facets_kept: dict[tuple[int, str, RowFilter], Facets] = {}
 
     # Writing
@@ -96,8 +97,7 @@ class Examples:
         if read is not None and read["n"] == n and read["version"] == version - 1:
             return read
         found = self._db.row("SELECT content_id FROM row_versions WHERE n = ? AND version = ?", [n, version - 1])
-        texts = found and self._db.row(f"SELECT {TEXTS} FROM contents WHERE id = ?", [found["content_id"]])
-        return found | texts if found and texts else None
+        return found and found | self._texts.of([found["content_id"]])[found["content_id"]]
 
     # Reading
 
@@ -182,13 +182,8 @@ class Examples:
         Asked for one after the other, a few rows of each table are read; a join reads much more of a large one.
         """
         found = self._db.rows(f"SELECT {also}{STATE} FROM row_versions v WHERE {condition}", values)
-        ids = sorted({row["content_id"] for row in found})
-        among = "= ?" if len(ids) == 1 else "IN (SELECT unnest(?::BIGINT[]))"
-        texts = self._db.rows(
-            f"SELECT id AS content_id, {TEXTS} FROM contents WHERE id {among}", ids if len(ids) == 1 else [ids]
-        )
-        by_id = {row["content_id"]: row for row in texts}
-        return [row | by_id[row["content_id"]] for row in found]
+        texts = self._texts.of([row["content_id"] for row in found])
+        return [row | texts[row["content_id"]] for row in found]
 
     def stream(self, project_id: str, rows: RowFilter, batch: int = BATCH) -> Iterator[list[Example]]:
         """Every current row that fits, oldest first, as it was when this began; a batch at a time."""

@@ -1,7 +1,8 @@
-"""Very many new rows at once: while one batch is read from a file, another thread writes the one before."""
+"""Very many new rows at once: while one batch is read from a file, another thread writes those before."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,9 +17,14 @@ from studio.store.database import Appending, Database, as_stored
 from studio.store.flags import insert_flags
 from studio.store.stored import HEAD, as_json, insert_new, number_of, pair_key
 
-BATCH = 5_000
+BATCH = 5_120
+"""Half of what the database stores together: every other batch takes it long, and the next is read meanwhile."""
+_WAITING = 2
+"""Batches that may be on their way into the database while another is read."""
 _Plain = tuple[str, str, str, int, str, Status, str, int]
 """messages, answer, extra, key, id, status, head, chars"""
+_Table = tuple[str, pa.Table, Mapping[str, Any]]
+"""name, rows, what all rows have alike"""
 
 
 class Load:
@@ -42,7 +48,7 @@ class Load:
         self._pair_keys: Callable[[], Any] | None = pair_keys
         self._ids: list[str] = []
         self._writer = ThreadPoolExecutor(1, "load")
-        self._written: Future[None] | None = None
+        self._written: deque[Future[None]] = deque()
         self.added, self.skipped = 0, 0
         self._constants = {
             "version": 1,
@@ -117,17 +123,17 @@ class Load:
             yield
 
     def close(self) -> None:
-        if self._written is not None and not self._written.done():
+        if any(not written.done() for written in self._written):
             self._appending.interrupt()
         self._writer.shutdown(cancel_futures=True)
 
-    def _wait(self) -> None:
-        if self._written is not None:
-            self._written.result()
-            self._written = None
+    def _wait(self, most: int = 0) -> None:
+        """Until no more than so many batches are on their way."""
+        while len(self._written) > most:
+            self._written.popleft().result()
 
     def _flush(self) -> None:
-        """Hand the batch to the writer, once it is done with the one before."""
+        """Hand the batch to the writer."""
         if not self._order:
             return
         new = self._keys.take(np.fromiter((key for key, _ in self._order), np.int64, len(self._order)))
@@ -140,8 +146,8 @@ class Load:
             self.skipped += len(self._order) - len(places)
         self.added += len(plain) + len(rows)
         self._begin()
-        self._wait()
-        self._written = self._writer.submit(self._write, plain, rows, flags)
+        self._written.append(self._writer.submit(self._write, self._tables(plain, rows, flags)))
+        self._wait(_WAITING)
 
     def _tell_pairs(self, new: Any) -> None:
         """Of pairs, those are new whose rejected answer is. (Without one, a row says nothing that a pair doesn't.)"""
@@ -156,20 +162,31 @@ class Load:
                 self._pair_keys = None
             new[list(pairs)] = self._pairs.take(np.fromiter(pairs.values(), np.uint64, len(pairs)))
 
-    def _write(self, plain: list[_Plain], rows: list[Example], flags: list[Flag]) -> None:
+    def _write(self, tables: Sequence[_Table]) -> None:
+        for table in tables:
+            self._appending.add(*table)
+
+    def _tables(self, plain: list[_Plain], rows: list[Example], flags: list[Flag]) -> list[_Table]:
+        """A batch as what is to be added to which table."""
+        made: list[_Table] = []
+
+        def add(table: str, batch: pa.Table) -> None:
+            made.append((table, batch, {}))
+
         contents: dict[str, int] = {}
         if plain:
-            first = self._write_plain(plain)
+            first = self._db.next_content_ids(len(plain))
+            made += self._plain_tables(plain, first)
             if flags:
                 contents |= {row[4]: first + i for i, row in enumerate(plain)}
         if rows:
-            first = insert_new(self._appending.add, self._db.next_content_ids(len(rows)), rows)
+            first = insert_new(add, self._db.next_content_ids(len(rows)), rows)
             contents |= {example.id: first + i for i, example in enumerate(rows)}
-        insert_flags(self._appending.add, self._action.project_id, flags, contents)
+        insert_flags(add, self._action.project_id, flags, contents)
+        return made
 
-    def _write_plain(self, plain: list[_Plain]) -> int:
+    def _plain_tables(self, plain: list[_Plain], first: int) -> list[_Table]:
         messages, answers, extras, keys, ids, statuses, heads, chars = zip(*plain, strict=True)
-        first = self._db.next_content_ids(len(plain))
         content_ids = pa.array(np.arange(first, first + len(plain)))
         texts = pa.table(
             {
@@ -180,7 +197,6 @@ class Load:
                 "key": pa.array(keys, pa.int64()),
             }
         )
-        self._appending.add("contents", texts, {"rejected": None, "answer_extra": "{}"})
         states = pa.table(
             {
                 "n": pa.array([number_of(id_) for id_ in ids], pa.int64()),
@@ -191,8 +207,10 @@ class Load:
                 "chars": pa.array(chars, pa.int32()),
             }
         )
-        self._appending.add("row_versions", states, self._constants)
-        return first
+        return [
+            ("contents", texts, {"rejected": None, "answer_extra": "{}"}),
+            ("row_versions", states, self._constants),
+        ]
 
 
 class _Keys:

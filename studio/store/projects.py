@@ -43,25 +43,30 @@ class Projects:
         self._db = database
 
     def add(self, project: Project) -> None:
-        self._db.execute(
+        self._write(
             f"INSERT INTO projects ({_CHANGING}, id, created_at) VALUES ({', '.join('?' * 11)})",
             [*_values(project), project.id, as_stored(project.created_at)],
+            project,
         )
 
     def update(self, project: Project) -> None:
-        self._db.execute(
+        self._write(
             f"UPDATE projects SET {_CHANGING.replace(',', ' = ?,')} = ? WHERE id = ?",
             [*_values(project), project.id],
+            project,
         )
-        self._db.kept.pop(project.id, None)
+
+    def _write(self, sql: str, values: list[object], project: Project) -> None:
+        with self._db.transaction():
+            self._db.execute(sql, values)
+            self._db.changed(project.id)
 
     def get(self, project_id: str) -> Project | None:
-        kept = self._db.kept
-        if project_id not in kept:
+        def read() -> Project | None:
             row = self._db.row("SELECT * FROM projects WHERE id = ?", [project_id])
-            kept[project_id] = _project(row) if row else None
-        found: Project | None = kept[project_id]
-        return found
+            return _project(row) if row else None
+
+        return self._db.known(project_id, read)
 
     def by_name(self, name: str) -> Project | None:
         row = self._db.row("SELECT * FROM projects WHERE name = ? ORDER BY id LIMIT 1", [name])
