@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from studio.errors import Cancelled, StoreBroken, StudioError
@@ -324,18 +327,74 @@ def test_every_filter_and_every_order(store: Store) -> None:
     assert facets.splits == {"aside": 1, "test": 1, "train": 1}
 
 
-def test_pages_deep_in_the_order_of_questions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deep down only the rows that begin alike are sorted; the order is that of the whole."""
+@pytest.mark.parametrize("sort", ["newest", "oldest", "changed", "longest", "shortest", "rating", "question"])
+def test_pages_deep_in_an_order(store: Store, monkeypatch: pytest.MonkeyPatch, sort: Sort) -> None:
+    """Deep down only a stretch is sorted that holds the page; the order is that of the whole."""
     texts = ["", "\0", "A", "Ab", "What is it?", "What is that?", "What if?", "Who?", "図書館は？", "図書", "🙂", "é"]
     dice = random.Random(7)
-    rows = [example(n, messages=(Turn("user", dice.choice(texts)),)) for n in range(200)]
+    moments = [datetime(2026, 1, 1, microsecond=n * n, tzinfo=UTC) for n in (0, 0, 0, 1, 900)]
+    rows = [
+        example(
+            n,
+            messages=(Turn("user", dice.choice(texts)),),
+            rating=dice.choice([None, None, 1, 4, 5]),
+            created_at=dice.choice(moments),
+        )
+        for n in range(200)
+    ]
     store.examples.append([*rows, example(200, status="draft", messages=(Turn("user", "What?"),))])
-    monkeypatch.setattr("studio.store.examples.DEEP", 3)
     approved = RowFilter(statuses=("approved",))
-    wanted = [row.id for row in sorted(rows, key=lambda row: (row.question, row.id))]
+    wanted = [row.id for row in store.examples.page("p", approved, sort, 200)]
+    assert sorted(wanted) == sorted(row.id for row in rows)
+    for name, value in (("DEEP", 3), ("SORTED", 5), ("_BUCKETS", 2)):
+        monkeypatch.setattr(f"studio.store.paging.{name}", value)
     for offset in range(0, 210, 7):
-        found = store.examples.page("p", approved, "question", 9, offset)
+        found = store.examples.page("p", approved, sort, 9, offset)
         assert [row.id for row in found] == wanted[offset : offset + 9], offset
+
+
+def test_what_is_known_changes_with_the_transaction_that_says_so(tmp_path: Path) -> None:
+    database = Database(tmp_path / "known.duckdb")
+    database.execute("CREATE TABLE known (value INTEGER)")
+    asked: list[int] = []
+
+    def read() -> int:
+        asked.append(database.number("SELECT count(*) FROM known"))
+        return asked[-1]
+
+    assert [database.known("count", read), database.known("count", read)] == [0, 0]
+    assert asked == [0]
+    with database.appending() as load:  # sees what was there before the next line
+        load.add("known", pa.table({"value": [1]}))
+        with database.transaction():
+            database.execute("INSERT INTO known VALUES (2)")
+            database.changed("count")
+            assert database.known("count", read) == 1
+        with load.turn():
+            assert database.known("count", read) == 1
+    database.execute("INSERT INTO known VALUES (3)")
+    assert database.known("count", read) == 3
+    with contextlib.suppress(ZeroDivisionError), database.transaction():
+        database.execute("INSERT INTO known VALUES (4)")
+        database.changed("count")
+        assert database.known("count", read) == 4
+        raise ZeroDivisionError
+    assert database.known("count", read) == 3
+    database.close()
+
+
+def test_texts_at_hand_are_few(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.store.texts.KEPT_CHARS", 1000)
+    rows = [example(n, answer=f"{n:03}" * 100) for n in range(10)]
+    store.examples.append(rows)
+    for row in rows:
+        assert store.examples.get(row.id) == row
+    assert store.examples.page("p", RowFilter(), "oldest", 10) == rows
+    kept = store.examples._texts._kept
+    assert 0 < sum(len(row["answer"]) for row in kept.values()) <= 1000
+    changed = replace(rows[9], version=2, answer="Another.")
+    store.examples.append([changed])
+    assert store.examples.get(changed.id) == changed
 
 
 def test_changing_many_rows_at_once(store: Store) -> None:

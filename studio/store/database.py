@@ -19,8 +19,8 @@ MEMORY_LIMIT = "128MB"
 KEPT_STATEMENTS = 200
 CLOSE_WAIT_S = 30.0
 ROW_GROUP = 10_240
-"""Rows that DuckDB stores together, a multiple of 2,048. Of its own 122,880 an import would hold all texts in memory until
-they are compressed at one go, and one row could only be found by looking through as many."""
+"""Rows that DuckDB stores together, a multiple of 2,048. Of its own 122,880, an import would hold all texts in memory
+until they are compressed at one go, and one row could only be found by looking through as many."""
 _NAME = "studio"
 Known = TypeVar("Known")
 Row = dict[str, Any]

@@ -5,8 +5,6 @@ The text of a row (`contents`) and what is thought of it (`row_versions`) are ke
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from studio.rows import Facets, RowFilter, Sort
 from studio.store.database import Database, Row
 from studio.store.filtering import OPEN_FLAGS, where_of
 from studio.store.frozen import FrozenRows, oldest_first
+from studio.store.paging import ORDERS, Stretch, stretch
 from studio.store.search import SearchIndex
 from studio.store.stored import (
     BATCH,
@@ -36,19 +35,6 @@ from studio.store.texts import Texts
 
 FEW = 64
 """Rows up to which single inserts beat building an Arrow table."""
-_ORDERS: Mapping[Sort, str] = {
-    "newest": "v.n DESC",
-    "oldest": "v.n",
-    "changed": "v.created_at DESC, v.n DESC",
-    "longest": "v.chars DESC, v.n",
-    "shortest": "v.chars, v.n",
-    "rating": "v.rating DESC NULLS LAST, v.n",
-    "question": "v.head, v.n",
-}
-
-
-DEEP = 5000
-"""Rows in order that DuckDB finds without sorting every one."""
 KEPT_FACETS = 32
 """Filters whose counts are remembered while nothing changes."""
 
@@ -141,40 +127,15 @@ class Examples:
     ) -> list[Example]:
         """Current rows that fit, a stretch of them; with `most`, of a common word only the newest that many."""
         where, parameters = where_of(self._index, project_id, rows, most)
-        if sort == "question" and offset + limit > DEEP:
-            where, parameters, offset = self._around(where, parameters, limit, offset)
+        part = stretch(self._db, sort, Stretch(where, parameters, offset), limit)
         found = self._db.rows(
-            f"SELECT v.rowid AS place FROM row_versions v {where} ORDER BY {_ORDERS[sort]} LIMIT ? OFFSET ?",
-            [*parameters, limit, offset],
+            f"SELECT v.rowid AS place FROM row_versions v {part.where} ORDER BY {ORDERS[sort]} LIMIT ? OFFSET ?",
+            [*part.values, limit, part.offset],
         )
         places = [row["place"] for row in found]
         versions = self._with_texts("v.rowid IN (SELECT unnest(?::BIGINT[]))", [places], "v.rowid AS place, ")
         by_place = {row["place"]: row for row in versions}
         return [example_of(by_place[place]) for place in places]
-
-    def _around(self, where: str, values: list[Any], limit: int, offset: int) -> tuple[str, list[Any], int]:
-        """The condition narrowed to questions that begin as those of a page deep in their order do, its values, and
-        the page's offset among them. Counting how texts begin is many times as fast as sorting them."""
-        for beginning in ("unicode(v.head)", "v.head[:4]"):
-            counted = self._db.rows(
-                f"SELECT {beginning} AS beginning, count(*) AS rows FROM row_versions v {where}"
-                " GROUP BY beginning ORDER BY beginning",
-                values,
-            )
-            ends = list(itertools.accumulate(row["rows"] for row in counted))
-            first, last = bisect.bisect_right(ends, offset), bisect.bisect_left(ends, offset + limit)
-            if first == len(ends):
-                break  # the page is behind the last row
-            bounds = [(">=", first), *([("<", last + 1)] if last + 1 < len(ends) else [])]
-            for sign, place in bounds:
-                text = counted[place]["beginning"]
-                where += f" AND v.head {sign} ?"
-                values = [*values, text if isinstance(text, str) else chr(text) if text >= 0 else ""]
-            before = ends[first - 1] if first else 0
-            offset -= before
-            if ends[min(last, len(ends) - 1)] - before <= DEEP:
-                break
-        return where, values, offset
 
     def _with_texts(self, condition: str, values: Sequence[Any], also: str = "") -> list[Row]:
         """The versions a condition on `row_versions v` finds, each with its texts.
