@@ -32,6 +32,8 @@ IMPORTED = 5_000
 """The first rows of a file, all of which are imported again by way of comparison; of the others, `SAMPLED` and the
 longest of each column are taken from each batch."""
 SAMPLED = 10
+_TOGETHER = 10
+"""Batches whose samples are looked up together."""
 _LINKS = ("group", "parent_id", "message_id")
 
 
@@ -72,25 +74,19 @@ def write_columns(batches: Iterable[Batch], out: Path) -> tuple[Written, list[Pa
         out.parent.mkdir(parents=True, exist_ok=True)
         with replaced(out) as temporary, ThreadPoolExecutor(1, "parquet") as writer:
             table = Table(temporary, PARQUET_KINDS)
-            given = 0
-
-            def put(batch: Batch) -> Part:
-                nonlocal given
-                rows, places = rendered(batch, table, tally)
-                first = table.rows
-                table.add_table(rows)
-                samples = {first + i: given + int(places[i]) for i in _samples(rows, first)}
-                given += batch.table.num_rows
-                return Part(rows.num_rows, digest(rows), samples)
-
-            written: Future[Part] | None = None
+            given = first = 0
+            written: Future[None] | None = None
             try:
                 for batch in batches:
+                    rows, places = rendered(batch, table, tally)
+                    samples = {first + i: given + int(places[i]) for i in _samples(rows, first)}
+                    parts.append(Part(rows.num_rows, digest(rows), samples))
+                    given, first = given + batch.table.num_rows, first + rows.num_rows
                     if written is not None:
-                        parts.append(written.result())
-                    written = writer.submit(put, batch)
+                        written.result()
+                    written = writer.submit(table.add_table, rows)
                 if written is not None:
-                    parts.append(written.result())
+                    written.result()
             finally:
                 writer.shutdown()
                 table.close()
@@ -207,42 +203,62 @@ def verify_columns(
         return replace(written, sha256=sha256.result()), differences
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A batch that is to be read again."""
+
+    number: int
+    part: Part
+    at: int
+    """Rows of the file before it."""
+    groups: list[int]
+    """Where it lies in the file."""
+
+
 def _differences(
     path: Path, parts: Sequence[Part], examples: Callable[[Sequence[int]], Sequence[Example]]
 ) -> tuple[str, ...]:
-    with pq.ParquetFile(path) as file:
-        groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-    begins = np.cumsum([0, *groups])
-    at = 0
-    tasks: list[tuple[Part, int, list[int]]] = []
-    for part in parts:
+    metadata = pq.read_metadata(path)
+    begins = np.cumsum([0, *(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))])
+    at, tasks = 0, list[_Task]()
+    for number, part in enumerate(parts, 1):
         # A batch begins with a group of its own.
-        some = range(*np.searchsorted(begins, [at, at + part.rows]).tolist())
-        tasks.append((part, at, [group for group in some if group < len(groups)]))
+        groups = range(*np.searchsorted(begins[:-1], [at, at + part.rows]).tolist())
+        tasks.append(_Task(number, part, at, list(groups)))
         at += part.rows
+
+    def difference(some: Sequence[_Task]) -> str:
+        samples: dict[int, int] = {}
+        rows: list[tuple[int, dict[str, Any]]] = []
+        with pq.ParquetFile(path, metadata=metadata) as file:
+            for task in some:
+                if (found := _read_again(file, task)) is None:
+                    last = task.at + task.part.rows
+                    return f"batch {task.number}: rows {task.at + 1} to {last}: after reading it again it is another"
+                rows += zip(task.part.samples, found, strict=True)
+                samples |= task.part.samples
+        return _reimported(rows, examples(list(samples.values())))
+
     with ThreadPoolExecutor(2, "verify") as pool:
-        for number, difference in enumerate(
-            pool.map(lambda task: _difference(path, *task, examples=examples), tasks), 1
-        ):
-            if difference:
-                return (f"batch {number}: {difference}",)
+        for found in pool.map(difference, (tasks[i : i + _TOGETHER] for i in range(0, len(tasks), _TOGETHER))):
+            if found:
+                return (found,)
     return ("there are rows that were not written",) if at < begins[-1] else ()
 
 
-def _difference(
-    path: Path, part: Part, at: int, groups: list[int], *, examples: Callable[[Sequence[int]], Sequence[Example]]
-) -> str:
-    """How a batch differs, or nothing."""
-    with pq.ParquetFile(path) as file:
-        table = file.read_row_groups(groups, use_threads=False) if groups else file.schema_arrow.empty_table()
-    if digest(table) != part.digest:
-        return f"rows {at + 1} to {at + part.rows}: after reading it again it is another"
-    picked = table.take([row - at for row in part.samples]).to_pylist()
-    rows = [
-        (row, {k: v for k, v in one.items() if v is not None}) for row, one in zip(part.samples, picked, strict=True)
-    ]
-    wanted = examples(list(part.samples.values()))
-    for (_, draft, _), example in zip(read_rows(rows, None, "parquet"), wanted, strict=True):
+def _read_again(file: pq.ParquetFile, task: _Task) -> list[dict[str, Any]] | None:
+    """The samples of a batch as the file has them; None: the batch is another in the file."""
+    table = file.read_row_groups(task.groups, use_threads=False) if task.groups else file.schema_arrow.empty_table()
+    if digest(table) != task.part.digest:
+        return None
+    samples: list[dict[str, Any]] = table.take([row - task.at for row in task.part.samples]).to_pylist()
+    return samples
+
+
+def _reimported(rows: Sequence[tuple[int, Mapping[str, Any]]], wanted: Sequence[Example]) -> str:
+    """How rows of the file, each with its number, differ from examples once they are imported again, or nothing."""
+    filled = [(number, {k: v for k, v in row.items() if v is not None}) for number, row in rows]
+    for (_, draft, _), example in zip(read_rows(filled, None, "parquet"), wanted, strict=True):
         if draft != Draft.of(example):
             return f"{example.id}: after importing it again it is another"
     return ""

@@ -15,8 +15,10 @@ import duckdb
 from studio.errors import Cancelled, DiskFull, InvalidInput, Phrase, StoreBroken, WorkspaceInUse
 
 SCHEMA = Path(__file__).parent / "schema"
-MEMORY_LIMIT = "128MB"
+MEMORY_LIMIT = "64MB"
 KEPT_STATEMENTS = 200
+STREAMED = 5_000
+"""Rows of a long result that are in memory at once."""
 CLOSE_WAIT_S = 30.0
 ROW_GROUP = 10_240
 """Rows that DuckDB stores together, a multiple of 2,048. Of its own 122,880, an import would hold all texts in memory
@@ -264,7 +266,7 @@ class Database:
                 cursor.execute("ROLLBACK")
             cursor.close()
 
-    def stream(self, sql: str, rows: int = 10_000) -> Iterator[Any]:
+    def stream(self, sql: str, rows: int = STREAMED) -> Iterator[Any]:
         """The result of a query as Arrow batches of so many rows, in the order of the table; they are made while one
         goes on."""
         with self._uses.one(), _errors():

@@ -9,17 +9,21 @@ import numpy as np
 
 from studio.records import Example
 from studio.store.columns import TEXT_COLUMNS, VERSION_COLUMNS
-from studio.store.database import Reading, Stream
-from studio.store.stored import BATCH, STATE_COLUMNS, TEXTS, example_of
+from studio.store.database import STREAMED, Reading, Stream
+from studio.store.stored import STATE_COLUMNS, TEXTS, example_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _STATE = ", ".join(f"v.{name}" for name in STATE_COLUMNS)
-_AT_ONCE = 5
+FEW = 2_000
+"""Rows that are made objects of at once; each takes several times its size."""
+_AT_ONCE = 10
 """Batches whose versions are read at once; they are small beside the texts."""
 _AHEAD = 5_000
 """Texts that are looked up at once: a look-up of a few takes nearly as long as one of many."""
+_STRETCHES = 100
+"""Up to so many stretches of a table are put one behind the other; of more, the rows are copied."""
 _DENSE = 4
 """Up to so many times the texts that are wanted, all of a stretch are read in one go."""
 
@@ -38,7 +42,7 @@ class FrozenRows:
     def __len__(self) -> int:
         return len(self._order["n"])
 
-    def batches(self, batch: int = BATCH) -> Iterator[list[Example]]:
+    def batches(self, batch: int = FEW) -> Iterator[list[Example]]:
         for table in self._tables(_STATE, TEXTS, batch):
             yield _examples(table)
 
@@ -50,7 +54,7 @@ class FrozenRows:
         texts = _in_order(self.look_up(TEXTS, some), some["content_id"])
         return _examples(_beside(self._versions(_STATE, some), texts))
 
-    def tables(self, batch: int = BATCH) -> Iterator[pa.Table]:
+    def tables(self, batch: int = STREAMED) -> Iterator[pa.Table]:
         """The rows as Arrow tables with the columns of `studio.store.columns`, many times as fast."""
         return self._tables(VERSION_COLUMNS, TEXT_COLUMNS, batch)
 
@@ -81,7 +85,10 @@ class FrozenRows:
 def oldest_first(rows: Mapping[str, Any]) -> Mapping[str, Any]:
     """The columns in the order of `n`. Most rows are so already; sorted by the database, they would take several times
     their size in memory."""
-    order = np.argsort(rows["n"], kind="stable")
+    numbers = rows["n"]
+    if (numbers[1:] >= numbers[:-1]).all():
+        return rows
+    order = np.argsort(numbers, kind="stable")
     return {name: column[order] for name, column in rows.items()}
 
 
@@ -109,33 +116,29 @@ class _Passing:
         import pyarrow as pa
 
         behind = self._behind[start : start + len(some)]
-        found = [self._next(some["content_id"].to_numpy()[~behind])] if not behind.all() else []
+        found = self._next(some["content_id"].to_numpy()[~behind]) if not behind.all() else []
         if behind.any():
-            found.append(self._next_late(int(behind.sum())))
-        return _in_order(pa.concat_tables(found), some["content_id"])
+            found += self._next_late(int(behind.sum()))
+        return _in_order(pa.Table.from_batches(found), some["content_id"])
 
-    def _next(self, ids: Any) -> pa.Table:
-        """Those of the stream with these ids, which rise."""
-        import pyarrow as pa
-
-        found: list[Any] = []
+    def _next(self, ids: Any) -> list[pa.RecordBatch]:
+        """A stretch of the stream that has these ids, which rise."""
+        found: list[pa.RecordBatch] = []
         while True:
             if self._rest is None:
                 self._rest = next(self._stream)
             numbers = self._rest["number"].to_numpy()
-            end = int(np.searchsorted(numbers, ids[-1], "right"))
-            wanted = np.isin(numbers[:end], ids, assume_unique=True)
-            part = self._rest.slice(0, end)
-            found.append(part if wanted.all() else part.filter(pa.array(wanted)))
+            begin, end = np.searchsorted(numbers, ids[0]), np.searchsorted(numbers, ids[-1], "right")
+            found.append(self._rest.slice(begin, end - begin))
             if end < len(numbers):
                 self._rest = self._rest.slice(end)
                 break
             self._rest = None
             if len(numbers) and numbers[-1] == ids[-1]:
                 break
-        return pa.Table.from_batches(found)
+        return found
 
-    def _next_late(self, count: int) -> pa.Table:
+    def _next_late(self, count: int) -> list[pa.RecordBatch]:
         """The next so many of those that are looked up."""
         import pyarrow as pa
 
@@ -147,7 +150,8 @@ class _Passing:
             found = _ordered(self._rows.look_up(self._columns, pa.table({"content_id": ids})), ids)
             left = pa.concat_tables([left, found]) if held else found
         self._late_texts = left.slice(count)
-        return left.slice(0, count)
+        batches: list[pa.RecordBatch] = left.slice(0, count).to_batches()
+        return batches
 
 
 def _in_order(table: pa.Table, wanted: Any) -> pa.Table:
@@ -156,11 +160,22 @@ def _in_order(table: pa.Table, wanted: Any) -> pa.Table:
 
 
 def _ordered(table: pa.Table, numbers: Any) -> pa.Table:
+    """The rows with these numbers, in their order."""
+    import pyarrow as pa
+
     found = table["number"].to_numpy()
+    if not len(numbers):
+        return table.slice(0, 0)
     if len(found) == len(numbers) and np.array_equal(found, numbers):
         return table
     order = np.argsort(found)
-    return table.take(order[np.searchsorted(found, numbers, sorter=order)])
+    places = order[np.searchsorted(found, numbers, sorter=order)]
+    # Stretches that lie side by side are not copied.
+    breaks = np.flatnonzero(np.diff(places) != 1) + 1
+    if len(breaks) > _STRETCHES:
+        return table.take(places)
+    ends = [*breaks.tolist(), len(places)]
+    return pa.concat_tables(table.slice(places[a], b - a) for a, b in zip([0, *ends], ends, strict=False))
 
 
 def _beside(table: pa.Table, other: pa.Table) -> pa.Table:

@@ -155,7 +155,7 @@ def test_rows_go_through_the_importer_again(studio: Studio, project_id: str, tmp
     written, parts, given = _written(studio, project_id, tmp_path / "columns.parquet")
     given[290] = replace(given[290], note="what an import would have to find")
     _, found = verify_columns(written, parts, lambda places: [given[i] for i in places])
-    assert found == (f"batch 3: {given[290].id}: after importing it again it is another",)
+    assert found == (f"{given[290].id}: after importing it again it is another",)
 
 
 def test_a_row_that_is_out_of_the_ordinary_is_imported_again(
