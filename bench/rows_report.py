@@ -56,7 +56,12 @@ def tables(ours: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterator[tuple[
             ),
             ms("durable save of a correction, p50", "save_p50_s", "INSERT and commit"),
             ms("durable save of a correction, p99", "save_p99_s", "INSERT and commit"),
-            s(f"Parquet export ({_verified(ours, 'parquet')})", "parquet_s", "COPY, not verified"),
+            Row("Parquet export, written", "s", ours["parquet_written_s"], plain["parquet_s"], "COPY"),
+            s(
+                f"Parquet export, written and read again ({_verified(ours, 'parquet')})",
+                "parquet_s",
+                "COPY, not verified",
+            ),
             s(f"JSON Lines export ({_verified(ours, 'trl-messages')})", "trl-messages_s", "COPY, not verified"),
         ],
     )
