@@ -143,7 +143,22 @@ def exported(studio: Studio, project_id: str, out: Path, format_: FormatName) ->
     }
 
 
+def settled(studio: Studio) -> None:
+    """Wait until the rows that were saved last are looked at, and what else follows on saves is done."""
+    done = threading.Event()
+    studio.later(done.set)
+    done.wait()
+
+
+def first_save(workspace: Path) -> None:
+    """What looks at a saved row loads its libraries at the first one; they are no part of what a million rows take."""
+    with opened(workspace) as (studio, project_id):
+        dataset.add(studio, project_id, "What is it?", "A thing that many have at home.")
+        settled(studio)
+
+
 def main(file: Path, workspace: Path, edits: int = 300) -> dict[str, Any]:
+    first_save(workspace / "first")
     memory, found = Memory(), dict[str, Any]()
     with opened(workspace) as (studio, project_id):
         found["import_s"] = timed(imports.import_file, studio, project_id, file, approve=True)
@@ -159,6 +174,7 @@ def main(file: Path, workspace: Path, edits: int = 300) -> dict[str, Any]:
         found |= searches(studio, project_id)
         found["searches_bytes"] = memory.mark()
         found |= saves(studio, project_id, edits)
+        settled(studio)
         found["saves_bytes"] = memory.mark()
         for format_ in EXPORTS:
             found |= exported(studio, project_id, workspace / f"out{ENDINGS[format_]}", format_)

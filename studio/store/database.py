@@ -212,7 +212,7 @@ class Database:
 
     def _commit(self, transaction: _Transaction) -> None:
         with _errors():
-            transaction.cursor.execute("COMMIT")
+            transaction.cursor.commit()
         with self._known_lock:
             self.commits += 1
             self._known = {key: found for key, found in self._known.items() if key not in transaction.changed}
@@ -337,7 +337,7 @@ class Database:
             try:
                 with self._uses.one(), _errors():
                     transaction = _Transaction(self._cursor(), self.commits)
-                    transaction.cursor.execute("BEGIN TRANSACTION")
+                    transaction.cursor.begin()
                 try:
                     self._local.transaction = transaction if alone else None
                     yield Appending(transaction.cursor, self._uses, lambda: self._turn(transaction))
@@ -387,7 +387,7 @@ class Database:
         with self._uses.one(), self._write_lock:
             transaction = _Transaction(self._cursor(), self.commits)
             with _errors():
-                transaction.cursor.execute("BEGIN TRANSACTION")
+                transaction.cursor.begin()
             self._local.transaction = transaction
             try:
                 yield transaction.cursor
@@ -395,7 +395,7 @@ class Database:
                 self._keep(transaction.cursor)
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
-                    transaction.cursor.execute("ROLLBACK")
+                    transaction.cursor.rollback()
                 transaction.cursor.close()
                 raise
             finally:

@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from studio.records import Example, Status, key_of, new_ids
 from studio.rows import Action, Flag
-from studio.store.database import Appending, Database, as_stored
+from studio.store.database import ROW_GROUP, Appending, Database, as_stored
 from studio.store.flags import insert_flags
 from studio.store.stored import HEAD, as_json, insert_new, number_of, pair_key
 
-BATCH = 5_120
-"""Half of what the database stores together: every other batch takes it long, and the next is read meanwhile."""
+BATCH = ROW_GROUP // 2
+"""Every other batch takes the database long; others are read meanwhile."""
 _WAITING = 2
 """Batches that may be on their way into the database while another is read."""
 _Plain = tuple[str, str, str, int, str, Status, str, int]
