@@ -80,7 +80,7 @@ class _Transaction:
     """It sees what was there after so many commits, or more."""
     kept: dict[Any, Any] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
-    """What is known of before it, and another after it."""
+    """Keys of what is another after it: see `Database.known`."""
 
 
 class Database:
