@@ -17,7 +17,7 @@ from studio.errors import Cancelled, DiskFull, InvalidInput, Phrase, StoreBroken
 SCHEMA = Path(__file__).parent / "schema"
 MEMORY_LIMIT = "64MB"
 KEPT_STATEMENTS = 200
-STREAMED = 5_000
+STREAMED = 4_000
 """Rows of a long result that are in memory at once."""
 CLOSE_WAIT_S = 30.0
 ROW_GROUP = 10_240

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _STATE = ", ".join(f"v.{name}" for name in STATE_COLUMNS)
 FEW = 2_000
 """Rows that are made objects of at once; each takes several times its size."""
-_AT_ONCE = 10
+_AT_ONCE = 5
 """Batches whose versions are read at once; they are small beside the texts."""
 _AHEAD = 5_000
 """Texts that are looked up at once: a look-up of a few takes nearly as long as one of many."""
