@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from studio.errors import Busy, ModelUnavailable, Phrase, StudioError
 from studio.model.catalogue import ModelEntry, resolve
 from studio.model.encoding import Marks
@@ -251,9 +249,6 @@ def open_studio(settings: Settings, purpose: str = "studio") -> Studio:
     # While another thread computes, this is what one waits each time it comes back from the database; Python's own is
     # ten times as long.
     sys.setswitchinterval(0.0005)
-    if "jemalloc" in pa.supported_memory_backends():
-        # Gives back what was freed, and is no slower; Arrow's own choice keeps half as much again.
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
     workspace = Workspace(settings.workspace)
     workspace.lock(purpose)
     try:

@@ -344,8 +344,18 @@ def test_pages_deep_in_an_order(store: Store, monkeypatch: pytest.MonkeyPatch, s
     ]
     store.examples.append([*rows, example(200, status="draft", messages=(Turn("user", "What?"),))])
     approved = RowFilter(statuses=("approved",))
-    wanted = [row.id for row in store.examples.page("p", approved, sort, 200)]
-    assert sorted(wanted) == sorted(row.id for row in rows)
+    by_id = sorted(rows, key=lambda row: row.id)
+    orders: dict[str, list[Example]] = {
+        "newest": by_id[::-1],
+        "oldest": by_id,
+        "changed": sorted(by_id, key=lambda row: (row.created_at, row.id), reverse=True),
+        "longest": sorted(by_id, key=lambda row: -len(row.question + row.answer)),
+        "shortest": sorted(by_id, key=lambda row: len(row.question + row.answer)),
+        "rating": sorted(by_id, key=lambda row: -(row.rating or 0)),
+        "question": sorted(by_id, key=lambda row: row.question),
+    }
+    wanted = [row.id for row in orders[sort]]
+    assert [row.id for row in store.examples.page("p", approved, sort, 200)] == wanted
     for name, value in (("DEEP", 3), ("SORTED", 5), ("_BUCKETS", 2)):
         monkeypatch.setattr(f"studio.store.paging.{name}", value)
     for offset in range(0, 210, 7):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from studio.rows import Action
 from studio.store.actions import Actions
 from studio.store.adapters import Adapters
+from studio.store.arrow import hold_little
 from studio.store.conversations import Conversations
 from studio.store.database import Database
 from studio.store.examples import Examples
@@ -59,6 +60,7 @@ class Store:
         """
         from studio.store.loading import Load  # NumPy and Arrow are loaded when they are needed
 
+        hold_little()
         with self._database.appending(alone=alone) as appending:
             project_id = action.project_id
             keys = self.examples.keys(project_id)

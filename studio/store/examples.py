@@ -13,6 +13,7 @@ from typing import Any
 
 from studio.records import Example, turns_from
 from studio.rows import Facets, RowFilter, Sort
+from studio.store.arrow import hold_little
 from studio.store.database import Database, Row
 from studio.store.filtering import OPEN_FLAGS, where_of
 from studio.store.frozen import FrozenRows, oldest_first
@@ -155,6 +156,7 @@ class Examples:
     def frozen(self, project_id: str, rows: RowFilter) -> Iterator[FrozenRows]:
         """The rows that fit, oldest first, as they are now, however often they are gone through."""
         where, parameters = where_of(self._index, project_id, rows)
+        hold_little()
         with self._db.reading() as read:
             # Which rows, not yet their texts: sorting the texts themselves would take their size in memory.
             found = read.columns(f"SELECT v.n, v.version, v.content_id FROM row_versions v {where}", parameters)
