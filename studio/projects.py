@@ -76,7 +76,7 @@ def change_system_prompt(studio: Studio, project_id: str, before: str, text: str
             raise Conflict(
                 "The system prompt was changed on another page.",
                 current,
-                "Copy what you wrote, load this page again, and put it in there.",
+                "Choose one of the two, below the system prompt.",
             )
         update(studio, project_id, system_prompt=text)
 

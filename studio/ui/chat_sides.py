@@ -60,10 +60,21 @@ def left_side() -> Left:
 
 
 @dataclass(frozen=True)
+class Differs:
+    """Shown while the system prompt differs from what another page made of it, to choose between the two."""
+
+    group: gr.Column
+    theirs: gr.Textbox
+    keep_mine: gr.Button
+    take_theirs: gr.Button
+
+
+@dataclass(frozen=True)
 class Right:
     """What the model is asked with."""
 
     system: gr.Textbox
+    differs: Differs
     shots_changed: gr.State
     answer_with: gr.Dropdown
     rendered: gr.Accordion
@@ -77,6 +88,7 @@ class Right:
 def right_side(desk: Desk, session: gr.State) -> Right:
     gr.Markdown(t("app.chat.prompt"), elem_classes="st-heading")
     system = gr.Textbox(label=t("app.chat.system"), lines=3, max_lines=12, elem_id="system")
+    differs = _differs()
     shots_changed = gr.State(0.0)
     with gr.Accordion(t("app.chat.shots"), open=False, elem_id="shots"):
         shots.build(desk, session, shots_changed)
@@ -94,4 +106,13 @@ def right_side(desk: Desk, session: gr.State) -> Right:
             gr.Number(None, label=t("app.chat.seed"), precision=0),
             gr.Checkbox(False, label=t("app.chat.completion"), info=t("app.chat.completion_info")),
         ]
-    return Right(system, shots_changed, answer_with, rendered, tokens, exact, refresh, settings)
+    return Right(system, differs, shots_changed, answer_with, rendered, tokens, exact, refresh, settings)
+
+
+def _differs() -> Differs:
+    with gr.Column(visible=False, elem_classes="st-asking-group", elem_id="system-differs") as group:
+        theirs = gr.Textbox(label=t("app.chat.system_theirs"), lines=2, max_lines=12, interactive=False)
+        with gr.Row():
+            mine = gr.Button(t("app.chat.keep_mine"), size="sm", elem_id="system-mine", min_width=44)
+            take = gr.Button(t("app.chat.take_theirs"), size="sm", elem_id="system-theirs", min_width=44)
+    return Differs(group, theirs, mine, take)

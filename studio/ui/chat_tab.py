@@ -12,7 +12,7 @@ import gradio as gr
 
 from studio import adapters, conversation, corrections, projects, quality, samples
 from studio.conversation import AskOptions
-from studio.errors import Busy, InvalidInput, StudioError
+from studio.errors import Busy, Conflict, InvalidInput, StudioError
 from studio.records import Sampling
 from studio.ui import present
 from studio.ui.chat_sides import BASE, BOTH, LIVE, Left, Right, left_side, right_side
@@ -300,13 +300,32 @@ def _wire_prompt(desk: Desk, session: gr.State, tab: ChatTab, right: Right) -> N
             count += " ⚠ " + say(at.language, "app.chat.no_room")
         return count, seen.text
 
+    differs = right.differs
+    choosing = [tab.given, differs.group, differs.theirs]
+
+    def kept(at: Session, given: dict[str, str], text: str, seen: str) -> tuple[Any, ...]:
+        """Save `text` in the place of `seen`; what stands there instead is shown to choose between the two."""
+        try:
+            return keep_prompt(desk, {**given, "prompt": seen}, text), gr.update(visible=False), ""
+        except Conflict as error:
+            return gr.skip(), gr.update(visible=True), error.current  # given anew, it would count as changed
+
     @guarded
-    def save_system(at: Session, given: dict[str, str], text: str) -> dict[str, str]:
-        return keep_prompt(desk, given, text)
+    def save_system(at: Session, given: dict[str, str], text: str) -> tuple[Any, ...]:
+        return kept(at, given, text, given["prompt"])
+
+    @guarded
+    def take_theirs(at: Session, given: dict[str, str]) -> tuple[Any, ...]:
+        theirs = projects.get(desk.studio, given["project"]).system_prompt
+        return {**given, "prompt": theirs}, gr.update(visible=False), "", theirs
 
     for event in (right.rendered.expand, right.refresh.click):
         event(preview, [session, tab.box, tab.answer_with, *right.settings], [right.tokens, right.exact], **QUIET)
-    tab.system.blur(save_system, [session, tab.given, tab.system], tab.given, **LATEST)
+    tab.system.blur(save_system, [session, tab.given, tab.system], choosing, **LATEST)
+    differs.keep_mine.click(guarded(kept), [session, tab.given, tab.system, differs.theirs], choosing, **QUIET)
+    differs.take_theirs.click(take_theirs, [session, tab.given], [*choosing, tab.system], **QUIET)
+    # Another project, or one that was opened anew, has a prompt of its own.
+    tab.given.change(lambda: gr.update(visible=False), None, differs.group, **QUIET)
 
 
 def _wire_asking(desk: Desk, session: gr.State, tab: ChatTab, stop: gr.Button, settings: list[Any]) -> None:

@@ -59,9 +59,7 @@ JA: dict[str, str] = {
     "This few-shot example was changed or removed on another page.": "このお手本は、別のページで変更されたか外されました。",
     "Load this page again to see them as they are.": "ページを読み込み直すと、いまのお手本が表示されます。",
     "The system prompt was changed on another page.": "システムプロンプトは、別のページで変更されました。",
-    "Copy what you wrote, load this page again, and put it in there.": (
-        "書いた文を控えてからページを読み込み直し、もう一度入れてください。"
-    ),
+    "Choose one of the two, below the system prompt.": "システムプロンプトの下で、どちらを使うか選んでください。",
     "An example with several turns can't be a few-shot example.": "やりとりが複数ある例は、お手本に使えません。",
     "Choose one with one question.": "一問一答の例を選んでください。",
     "“{question}” {kept}: shown to the model with its answer, it would test nothing any more.": "「{question}」は{kept}。回答と一緒にモデルへ見せると、テストの意味がなくなります。",

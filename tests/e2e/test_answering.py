@@ -189,12 +189,49 @@ def test_a_system_prompt_is_written_by_the_page_that_changed_it(app: Slowly, vis
     assert projects.get(app.studio, project.id).system_prompt == "Answer like a pirate."
     fields[0].fill("Answer like a poet.")
     fields[0].blur()
-    toast(old, "The system prompt was changed on another page.")
+    theirs = old.locator("#system-differs textarea")
+    expect(theirs).to_have_value("Answer like a pirate.")
     expect(fields[0]).to_have_value("Answer like a poet.")
     assert projects.get(app.studio, project.id).system_prompt == "Answer like a pirate."
+    old.locator("#composer textarea").fill("Who are you?")
+    old.locator("#composer textarea").press("Enter")
+    toast(old, "The system prompt was changed on another page. Choose one of the two, below the system prompt.")
     fields[1].fill("Answer like a clerk.")
     ask(new, "And now?")
     assert projects.get(app.studio, project.id).system_prompt == "Answer like a clerk."
+    old.locator("#system-mine").click()  # it has changed once more, and is shown before it is written over
+    expect(theirs).to_have_value("Answer like a clerk.")
+    assert projects.get(app.studio, project.id).system_prompt == "Answer like a clerk."
+    old.locator("#system-mine").click()
+    expect(theirs).to_be_hidden()
+    assert projects.get(app.studio, project.id).system_prompt == "Answer like a poet."
+    old.locator("#composer textarea").press("Enter")
+    expect(finished(old)).to_contain_text(["Where are you?", "Who are you?"])
+
+
+def test_the_system_prompt_of_the_other_page_can_be_taken(app: Slowly, visit: Visit) -> None:
+    other = projects.default(app.studio)
+    project = projects.create(app.studio, "Pirates")
+    page = visit(app)
+    expect(page.locator("#project input")).to_have_value(project.name)
+    projects.update(app.studio, project.id, system_prompt="Answer like a pirate.")
+    field, differs = page.locator("#system textarea"), page.locator("#system-differs")
+    field.fill("Answer like a poet.")
+    field.blur()
+    page.locator("#system-theirs").click()
+    expect(field).to_have_value("Answer like a pirate.")
+    expect(differs).to_be_hidden()
+    ask(page, "Where is the gold?")
+    assert projects.get(app.studio, project.id).system_prompt == "Answer like a pirate."
+    # Another project has another prompt.
+    projects.update(app.studio, project.id, system_prompt="Answer like a clerk.")
+    field.fill("Answer like a poet.")
+    field.blur()
+    expect(differs).to_be_visible()
+    page.locator("#project input").click()
+    page.get_by_role("option", name=other.name).click()
+    expect(field).to_have_value("")
+    expect(differs).to_be_hidden()
 
 
 def test_of_two_choices_the_last_one_counts(app: Slowly, visit: Visit) -> None:
