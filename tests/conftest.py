@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
 
 from studio import conversation, corrections, projects
@@ -261,11 +262,13 @@ def models_folder() -> Path:
     from studio.model.catalogue import resolve
     from studio.model.pull import locate
 
-    if locate(resolve(DEFAULT_MODEL), models) is None:
-        # `models pull` writes below a workspace, so the cache folder has to be one's `models`.
-        assert models.name == "models", "STUDIO_TEST_MODELS must name a folder called `models`"
-        command = [sys.executable, "-m", "studio", "models", "pull", "--workspace", str(models.parent)]
-        subprocess.run(command, cwd=REPO, check=True, timeout=1200)
+    models.mkdir(parents=True, exist_ok=True)
+    with FileLock(models.parent / "tests.lock"):  # several processes run the tests
+        if locate(resolve(DEFAULT_MODEL), models) is None:
+            # `models pull` writes below a workspace, so the cache folder has to be one's `models`.
+            assert models.name == "models", "STUDIO_TEST_MODELS must name a folder called `models`"
+            command = [sys.executable, "-m", "studio", "models", "pull", "--workspace", str(models.parent)]
+            subprocess.run(command, cwd=REPO, check=True, timeout=1200)
     return models
 
 
