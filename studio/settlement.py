@@ -167,6 +167,21 @@ class Settlement:
         found = self._studio.store.sides.of_ids(self._project_id, example_ids)
         return [self._neighbours.known(place) for place in found]
 
+    def follow(self, places: Sequence[Place]) -> list[Place]:
+        """Put what was made from these rows, and what was made from that, on their side; returns what moved."""
+        moved: list[Place] = []
+        sources = {place.id: place for place in places}
+        while sources:
+            found = self._studio.store.sides.made_from(self._project_id, list(sources))
+            known = [self._neighbours.known(place) for place in found]
+            made = [p for p in known if not p.pinned and p.split != sources[str(p.parent_id)].split]
+            self.register(made)
+            for place in made:
+                place.split = sources[str(place.parent_id)].split
+            moved += made
+            sources = {place.id: place for place in made}
+        return moved
+
     # Entering
 
     def enter(self, places: Sequence[Place], shares: Shares) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from studio import projects
 from studio.context import Studio
 from studio.errors import Busy, Cancelled, InvalidInput, NotFound, Phrase
-from studio.records import Project, Split, new_id, now
+from studio.records import Example, Project, Split, new_id, now
 from studio.rows import Action, Shares
 from studio.settlement import Settlement
 from studio.store.sides import Place
@@ -337,10 +337,12 @@ def _require_last(studio: Studio, target: Action) -> None:
 
 
 def join(studio: Studio, example_id: str, author: str = "") -> Action:
-    """Settle a leak: move a row that was set aside to the side of the rows it is nearly the same as. Can be undone.
+    """Settle a leak: move a row that was set aside, and what was made from it, to the side of the rows it is nearly the
+    same as. Can be undone.
 
     Raises:
-        InvalidInput: the row isn't aside, or its side came with it, or it is near to rows on both other sides.
+        InvalidInput: the row isn't aside, or its side came with it, or it is near to rows on both other sides, or rows
+            that it has to stand with are on another.
     """
     with studio.store.transaction():
         example = studio.store.examples.get(example_id)
@@ -357,12 +359,29 @@ def join(studio: Studio, example_id: str, author: str = "") -> Action:
                 "This row is nearly the same as rows on several sides.", "Edit it, or put the others in the bin."
             )
         place.split = sides.pop()
+        _require_free(studio, example, place.split)
         action = replace(action, detail=f"joins {place.split}")
-        work.look_again([place])
-        work.release([place.id])
+        moved = [place, *work.follow([place])]
+        work.look_again(moved)
+        work.release([p.id for p in moved])
         work.write(new_versions=True)
+        action = replace(action, rows=len(moved))
         studio.store.actions.add(action)
         return action
+
+
+def _require_free(studio: Studio, example: Example, side: Split) -> None:
+    """Raises:
+    InvalidInput: the row has to stand together with another that is not on that side.
+    """
+    with_it = studio.store.sides.of_group_of(example.project_id, example.id)
+    if example.parent_id:
+        with_it += studio.store.sides.of_ids(example.project_id, [example.parent_id])
+    if any(other.split != side and other.status != "deleted" for other in with_it):
+        raise InvalidInput(
+            "This row stays with the others of its conversation or source, or with the one it was made from.",
+            "Edit it, or put the one it is nearly the same as in the bin.",
+        )
 
 
 # Every other action

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import combinations
@@ -479,6 +479,55 @@ def test_a_leak_is_settled_by_joining_the_other_side(studio: Studio, dealt: Proj
     assert (dataset.get(studio, test.id).split, dataset.get(studio, test.id).aside) == ("train", False)
     with pytest.raises(InvalidInput, match="set aside"):
         splits.join(studio, train.id)
+
+
+def made_from(studio: Studio, source: Example, texts: Sequence[str]) -> list[Example]:
+    """Rows made from another, saved as augmentation saves them."""
+    made = [
+        Example(
+            new_id("e"), source.project_id, 1, "draft", (Turn("user", text),), "So it is.",
+            source="augmented", parent_id=source.id, group=source.id,
+        )
+        for text in texts
+    ]  # fmt: skip
+    dataset.add_rows(studio, source.project_id, made, "augmented")
+    return made
+
+
+def test_what_was_made_from_a_row_joins_with_it(studio: Studio, dealt: Project) -> None:
+    train, test = fresh(studio, dealt, "train"), fresh(studio, dealt, "test")
+    made = made_from(studio, test, ["Another wording of it?", "Yet another one, quite different."])
+    (later,) = made_from(studio, made[0], ["Something that was made from the other wording."])
+    family = [test, *made, later]
+    dataset.edit(studio, test.id, prompt=train.question)
+    action = splits.join(studio, test.id)
+    assert (action.rows, {dataset.get(studio, e.id).split for e in family}) == (4, {"train"})
+    assert dataset.get(studio, later.id).version == 2
+    dataset.undo(studio, dealt.id)
+    assert {dataset.get(studio, e.id).split for e in family} == {"test"}
+    no_near_pair_crosses(rows(studio, dealt))
+
+
+def test_a_row_that_has_to_stand_with_others_joins_no_other_side(studio: Studio, dealt: Project) -> None:
+    train, test = fresh(studio, dealt, "train"), fresh(studio, dealt, "test")
+    (made,) = made_from(studio, test, ["Another wording of it?"])
+    said = (Turn("user", "Is it open?"), Turn("assistant", "Yes."), Turn("user", test.question))
+    talks = [
+        Example(new_id("e"), dealt.id, 1, "approved", said, "It is.", source="chat", group=group)
+        for group in ("c_1", "c_1")
+    ]
+    dataset.add_rows(studio, dealt.id, talks[:1], "created")
+    dataset.add_rows(studio, dealt.id, talks[1:], "created")
+    talk = dataset.get(studio, talks[1].id)
+    for row in (made, talk):
+        assert not dataset.get(studio, row.id).aside
+    other = train if talk.split == "test" else test
+    dataset.edit(studio, made.id, prompt=train.question)
+    dataset.edit(studio, talk.id, messages=(Turn("user", other.question),))
+    for row in (made, talk):
+        assert dataset.get(studio, row.id).aside
+        with pytest.raises(InvalidInput, match="stays with the others"):
+            splits.join(studio, row.id)
 
 
 def test_a_transaction_that_fails_leaves_no_trace_in_the_index(studio: Studio, dealt: Project) -> None:

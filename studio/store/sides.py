@@ -111,6 +111,29 @@ class Sides:
         )
         return [_place(row) for row in rows]
 
+    def made_from(self, project_id: str, example_ids: Sequence[str]) -> list[Place]:
+        """The rows that were made from one of these, also those in the bin, oldest first."""
+        rows = self._db.rows(
+            f"SELECT {_PLACE} FROM row_versions WHERE is_current AND project_id = ?"
+            " AND parent_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY n",
+            [project_id, list(example_ids)],
+        )
+        return [_place(row) for row in rows]
+
+    def of_group_of(self, project_id: str, example_id: str) -> list[Place]:
+        """The other rows of a row's conversation or source that stand together with it; not those in the bin."""
+        # Single questions of one conversation are dealt one by one.
+        rows = self._db.rows(
+            f"SELECT {_V_PLACE} FROM row_versions v JOIN contents c ON c.id = v.content_id"
+            " JOIN (SELECT v.n, v.group_key, v.source, json_array_length(c.messages) AS turns FROM row_versions v"
+            " JOIN contents c ON c.id = v.content_id WHERE v.is_current AND v.n = ? AND v.id = ?) r"
+            " ON r.group_key = v.group_key AND r.n != v.n WHERE v.is_current AND v.project_id = ?"
+            " AND v.group_key != '' AND v.status != 'deleted' AND (v.source != 'chat' OR r.source != 'chat'"
+            " OR json_array_length(c.messages) > 1 OR r.turns > 1) ORDER BY v.n",
+            [number_of(example_id), example_id, project_id],
+        )
+        return [_place(row) for row in rows]
+
     def all(self, project_id: str) -> list[Place]:
         """Every row, oldest first, also those in the bin."""
         rows = self._db.rows(

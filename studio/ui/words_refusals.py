@@ -194,6 +194,12 @@ JA: dict[str, str] = {
     "Only a row that was set aside can be moved.": "動かせるのは、除外された例だけです。",
     "Edit it, or put the other in the bin.": "例を直すか、もう一方をごみ箱に入れてください。",
     "This row is nearly the same as rows on several sides.": "この例は、複数の区分の例とほぼ同じです。",
+    "This row stays with the others of its conversation or source, or with the one it was made from.": (
+        "この例は、同じ会話や出典の例、または元になった例と同じ区分にとどまります。"
+    ),
+    "Edit it, or put the one it is nearly the same as in the bin.": (
+        "例を直すか、ほぼ同じもう一方の例をごみ箱に入れてください。"
+    ),
     "Edit it, or put the others in the bin.": "例を直すか、ほかの例をごみ箱に入れてください。",
     # Snapshots and exports
     "A snapshot needs a name.": "スナップショットに名前を付けてください。",
