@@ -359,7 +359,7 @@ def join(studio: Studio, example_id: str, author: str = "") -> Action:
                 "This row is nearly the same as rows on several sides.", "Edit it, or put the others in the bin."
             )
         place.split = sides.pop()
-        _require_free(studio, example, place.split)
+        _require_free(studio, example)
         action = replace(action, detail=f"joins {place.split}")
         moved = [place, *work.follow([place])]
         work.look_again(moved)
@@ -370,14 +370,14 @@ def join(studio: Studio, example_id: str, author: str = "") -> Action:
         return action
 
 
-def _require_free(studio: Studio, example: Example, side: Split) -> None:
+def _require_free(studio: Studio, example: Example) -> None:
     """Raises:
-    InvalidInput: the row has to stand together with another that is not on that side.
+    InvalidInput: the row has to stand together with another on its side.
     """
     with_it = studio.store.sides.of_group_of(example.project_id, example.id)
     if example.parent_id:
         with_it += studio.store.sides.of_ids(example.project_id, [example.parent_id])
-    if any(other.split != side and other.status != "deleted" for other in with_it):
+    if any(other.split == example.split and other.status != "deleted" for other in with_it):
         raise InvalidInput(
             "This row stays with the others of its conversation or source, or with the one it was made from.",
             "Edit it, or put the one it is nearly the same as in the bin.",
