@@ -287,6 +287,7 @@ def test_drafts_are_rows_at_once_and_are_decided_on_beside_their_source(open_set
     source = next(row for row in shown.rows() if row.question == "Can I buy the gift?")
     assert (first.question, first.status, first.parent_id) == ("Can I purchase the gift?", "draft", source.id)
     shown.page.reload()
+    shown.page.locator(".st-grid tbody tr").first.wait_for()  # the page of this test fills no part before it is loaded
     shown.go("More examples")
     expect(cards).to_have_count(2)  # they wait in the project, not in the page
     cards.first.get_by_role("button", name="Approve").press("Enter")
